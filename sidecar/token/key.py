@@ -1,0 +1,141 @@
+"""A key that verifies signatures, and how one is made from PEM or a secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from sidecar.token.algorithms import ALGORITHMS, MIN_RSA_BITS, SYMMETRIC, fitting
+from sidecar.token.reason import Reason
+from sidecar.token.words import names
+
+_MAX_RSA_BITS: Final = 16384
+_MAX_EXPONENT_BITS: Final = 32
+CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
+    "P-256": ec.SECP256R1(),
+    "P-384": ec.SECP384R1(),
+    "P-521": ec.SECP521R1(),
+}
+
+
+class UnusableKey(Exception):
+    """A key that can't verify anything here: why, and with which reason its tokens are refused.
+
+    The message never holds the key.
+    """
+
+    def __init__(self, message: str, reason: Reason = Reason.KEY_MISMATCH) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """A key bound to its type, curve and the algorithms that it may verify.
+
+    Compared by identity: two fetches of the same JWK are two keys.
+    """
+
+    key_id: str | None
+    type: str
+    """`kty`: RSA, EC, OKP or oct."""
+    curve: str | None
+    algorithms: frozenset[str]
+    """Every `alg` it may verify: what fits its type and curve, narrowed by its own `alg`."""
+    material: Any = field(repr=False)
+    """A public key of `cryptography`, or the bytes of an HMAC secret."""
+
+    def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
+        """Whether the signature holds; False for an algorithm that is not this key's."""
+        return algorithm in self.algorithms and ALGORITHMS[algorithm].verify(
+            self.material, signing_input, signature
+        )
+
+    def describe(self) -> str:
+        """What the key is, for a sentence: `an EC key on P-256 for ES256`."""
+        curve = f" on {self.curve}" if self.curve else ""
+        return f"an {self.type} key{curve} for {', '.join(sorted(self.algorithms))}"
+
+
+def from_secret(secret: bytes, algorithms: frozenset[str], key_id: str | None = None) -> Key:
+    """The key of an HMAC secret, for the given HS algorithms.
+
+    Raises UnusableKey where the secret is shorter than an algorithm's hash (RFC 7518,
+    section 3.2) or an algorithm is no HMAC.
+    """
+    for name in sorted(algorithms):
+        if name not in SYMMETRIC:
+            raise UnusableKey(f"{name} needs a public key; a secret serves {names(SYMMETRIC)}")
+        least = ALGORITHMS[name].min_secret_bytes
+        if len(secret) < least:
+            raise UnusableKey(
+                f"the secret has {len(secret)} bytes; {name} needs at least {least}",
+                Reason.KEY_TOO_WEAK,
+            )
+    return Key(key_id, "oct", None, algorithms, secret)
+
+
+def from_public_key(public_key: Any, key_id: str | None = None) -> Key:
+    """The key of a public key of `cryptography`, for every algorithm that fits it.
+
+    Raises UnusableKey for a type or curve that no algorithm uses, and for an RSA key of
+    under 2048 or over 16384 bits or with a public exponent that is even, under 3 or over 32
+    bits: a longer one only makes verifying slow.
+    """
+    key_type, curve = _type_and_curve(public_key)
+    if isinstance(public_key, rsa.RSAPublicKey):
+        _check_rsa(public_key)
+    return Key(key_id, key_type, curve, fitting(key_type, curve), public_key)
+
+
+def from_pem(data: bytes, key_id: str | None = None) -> Key:
+    """The key in a PEM public key or the subject of a PEM certificate.
+
+    Raises UnusableKey where the bytes hold neither, or a key that is unfit. The validity of
+    a certificate is not checked: it only carries the key.
+    """
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in data:
+            return from_public_key(x509.load_pem_x509_certificate(data).public_key(), key_id)
+        if b"PRIVATE KEY-----" in data:
+            raise UnusableKey("it is a private key; a public key or a certificate is needed")
+        return from_public_key(load_pem_public_key(data), key_id)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UnusableKey("it is neither a PEM public key nor a PEM certificate") from error
+
+
+def _type_and_curve(public_key: Any) -> tuple[str, str | None]:
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return "RSA", None
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        for name, curve in CURVES.items():
+            if public_key.curve.name == curve.name:
+                return "EC", name
+        raise UnusableKey(f"its curve is {public_key.curve.name}; known are {names(CURVES)}")
+    if isinstance(public_key, ed25519.Ed25519PublicKey):
+        return "OKP", "Ed25519"
+    if isinstance(public_key, ed448.Ed448PublicKey):
+        return "OKP", "Ed448"
+    raise UnusableKey("it is of a type that no JWS algorithm uses")
+
+
+def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
+    bits = public_key.key_size
+    if bits < MIN_RSA_BITS:
+        raise UnusableKey(
+            f"its RSA modulus has {bits} bits; at least {MIN_RSA_BITS} are needed",
+            Reason.KEY_TOO_WEAK,
+        )
+    if bits > _MAX_RSA_BITS:
+        raise UnusableKey(f"its RSA modulus has {bits} bits; at most {_MAX_RSA_BITS} are taken")
+    exponent = public_key.public_numbers().e
+    if exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > _MAX_EXPONENT_BITS:
+        raise UnusableKey(
+            f"its RSA exponent must be odd, from 3 up, of at most {_MAX_EXPONENT_BITS} bits",
+            Reason.KEY_TOO_WEAK,
+        )

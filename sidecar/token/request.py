@@ -1,0 +1,58 @@
+"""What is asked about a token, and what is answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.token.claims import RequiredClaim
+from sidecar.token.reason import Reason
+from sidecar.token.snapshot import Consumer
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A token, and what this caller demands of it beyond the configuration."""
+
+    token: str = field(repr=False)
+    issuer_name: str = ""
+    """The configured issuer that it must come from; empty: any issuer or consumer."""
+    audiences: tuple[str, ...] = ()
+    """Replaces the issuer's audiences."""
+    scopes: tuple[str, ...] = ()
+    """All of these must be granted."""
+    claims: tuple[RequiredClaim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A token that passed every check. Only the validator makes one."""
+
+    issuer_name: str
+    """Empty for a consumer's token."""
+    consumer: Consumer | None
+    key_id: str
+    algorithm: str
+    claims: Mapping[str, Any]
+    claims_json: bytes = field(repr=False)
+    """The claims set exactly as signed, in UTF-8."""
+    audiences: tuple[str, ...]
+    scopes: tuple[str, ...]
+    issue_time: float | None
+    not_before_time: float | None
+    expire_time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A token that may not pass: why, in a code and in a sentence."""
+
+    reason: Reason
+    message: str
+    issuer_name: str = ""
+    """The configured issuer that was chosen, empty where none was."""
+    key_id: str = ""
+    scopes: tuple[str, ...] = ()
+    """The scopes that were needed, where these are the reason."""
+
+
+Verdict = Verified | Refusal

@@ -1,0 +1,137 @@
+"""All that a decision reads: issuers, consumers, signers and limits, in one immutable value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sidecar.token.claims import RequiredClaim
+from sidecar.token.key import Key
+from sidecar.token.keyset import KeySet
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what is looked at."""
+
+    token_bytes: int = 16 * 1024
+    json_depth: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """What the claims and the header of a token must say; times in seconds."""
+
+    audiences: frozenset[str] | None
+    """Accepted in `aud`; None accepts any, and none."""
+    types: frozenset[str] | None = frozenset({"jwt", "at+jwt"})
+    """Accepted `typ` beside an absent one, as `normalized_type` gives them; None accepts any."""
+    required: tuple[str, ...] = ("exp",)
+    claims: tuple[RequiredClaim, ...] = ()
+    clock_skew: float = 30.0
+    max_age: float | None = None
+    max_lifetime: float | None = None
+    critical_headers: frozenset[str] = frozenset()
+    scope_claims: tuple[str, ...] = ("scope", "scp")
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A party whose tokens are accepted, and its keys."""
+
+    name: str
+    issuer: str | None
+    """Must equal `iss`; None: not checked, and the issuer serves only where it is named."""
+    rules: ClaimRules
+    keys: KeySet | None
+    """None while the keys are not there; `problem` then says why."""
+    algorithms: frozenset[str] | None = None
+    """Accepted `alg`; None accepts every asymmetric one that fits a key."""
+    source: str = "the configuration"
+    """Where the keys come from, for messages: a URL, a file."""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A party known by a key claim in its tokens and its own credential."""
+
+    name: str
+    key: str
+    """Value of the key claim."""
+    algorithm: str
+    credential: Key
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """The consumers by the value of their key claim, and what holds for all of them."""
+
+    key_claim: str
+    rules: ClaimRules
+    by_key: Mapping[str, Consumer]
+    by_name: Mapping[str, Consumer]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key or secret that tokens are signed with, and its public half."""
+
+    key_id: str
+    algorithm: str
+    material: Any = field(repr=False)
+    public: Key | None
+    """What is published; None for a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """What tokens are minted with; times in seconds."""
+
+    name: str
+    issuer: str
+    keys: tuple[SigningKey, ...]
+    """The first signs."""
+    audiences: tuple[str, ...] = ()
+    lifetime: float = 900.0
+    max_lifetime: float = 3600.0
+    scopes: frozenset[str] | None = None
+    """What may be granted; None: anything."""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    type: str = "JWT"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One configuration with the keys of one moment. A change makes a new one."""
+
+    issuers: Mapping[str, Issuer]
+    """By name."""
+    issuers_by_iss: Mapping[str, Issuer]
+    consumers: Consumers | None = None
+    signers: Mapping[str, Signer] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+    @classmethod
+    def of(
+        cls,
+        issuers: tuple[Issuer, ...] = (),
+        consumers: Consumers | None = None,
+        signers: tuple[Signer, ...] = (),
+        limits: Limits | None = None,
+    ) -> "Snapshot":
+        """A snapshot of these parties, whose names and `iss` are distinct."""
+        return cls(
+            {one.name: one for one in issuers},
+            {one.issuer: one for one in issuers if one.issuer is not None},
+            consumers,
+            {one.name: one for one in signers},
+            limits or Limits(),
+        )
+
+    def with_keys(self, name: str, keys: KeySet | None, problem: str) -> "Snapshot":
+        """The same configuration with other keys for one issuer."""
+        issuer = replace(self.issuers[name], keys=keys, problem=problem)
+        others = tuple(one for one in self.issuers.values() if one.name != name)
+        return Snapshot.of(
+            (*others, issuer), self.consumers, tuple(self.signers.values()), self.limits
+        )
