@@ -115,9 +115,7 @@ def text_of(claims: Mapping[str, Any], name: str) -> str | None:
     if value is None and name not in claims:
         return None
     if not isinstance(value, str):
-        raise Refused(
-            Reason.CLAIM_MISMATCH, f"claim {name} is {kind(value)}; it must be a string"
-        )
+        raise Refused(Reason.CLAIM_MISMATCH, f"claim {name} is {kind(value)}; it must be a string")
     return value
 
 

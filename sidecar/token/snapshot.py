@@ -8,6 +8,7 @@ from sidecar.token.claims import RequiredClaim
 from sidecar.token.key import Key
 from sidecar.token.keyset import KeySet
 
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on what is looked at."""

@@ -1,0 +1,295 @@
+"""Minting a signed token with a signer's key or a consumer's."""
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sidecar.token import base64url
+from sidecar.token.algorithms import SYMMETRIC
+from sidecar.token.claims import LAST_SECOND
+from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.signing import sign
+from sidecar.token.snapshot import Consumer, Consumers, Limits, Signer, SigningKey, Snapshot
+from sidecar.token.strict_json import parse_object
+from sidecar.token.words import duration, listed, names, quoted
+
+REGISTERED_CLAIMS: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti"})
+SCOPE_CLAIMS: Final = frozenset({"scope", "scp"})
+RESERVED_HEADERS: Final = frozenset(
+    {"alg", "typ", "kid", "crit", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "b64"}
+)
+CONSUMER_LIFETIME: Final = 900.0
+CONSUMER_MAX_LIFETIME: Final = 86400.0
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a caller wants minted; the fields are those of IssueTokenRequest, times in seconds."""
+
+    signer: str = ""
+    consumer: str = ""
+    subject: str = ""
+    audiences: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    lifetime: float | None = None
+    not_before_time: float | None = None
+    not_before_delay: float | None = None
+    token_id: str = ""
+    claims_json: str = ""
+    headers_json: str = ""
+    critical_headers: tuple[str, ...] = ()
+    algorithm: str = ""
+    with_refresh_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A signed token; times in whole seconds since the epoch."""
+
+    token: str
+    signer_name: str
+    """Empty for a consumer's token."""
+    token_id: str
+    key_id: str
+    algorithm: str
+    issue_time: int
+    expire_time: int
+
+
+def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Minted:
+    """The token that was ordered, issued now; `new_token_id` is its `jti` unless it names one.
+
+    Raises CallFailed, naming the field at fault, for what is not configured, malformed,
+    reserved, or more than the signer may grant.
+    """
+    signer = _signer(order, snapshot)
+    key = _signing_key(order, signer)
+    issue_time = int(now)
+    expire_time = int(now + _lifetime(order, signer))
+    token_id = order.token_id or new_token_id
+    claims = {
+        **({"iss": signer.issuer} if signer.issuer else {}),
+        **({"sub": order.subject} if order.subject else {}),
+        **_audience(order, signer),
+        **({"scope": " ".join(order.scopes)} if _granted(order, signer) else {}),
+        "iat": issue_time,
+        **_not_before(order, now, expire_time),
+        "exp": expire_time,
+        "jti": token_id,
+        **signer.claims,
+        **_additional_claims(order, signer, snapshot.limits),
+    }
+    header = _header(order, signer, key, snapshot.limits)
+    return Minted(
+        _signed(header, claims, key, snapshot.limits),
+        signer.name if not order.consumer else "",
+        token_id,
+        key.key_id,
+        key.algorithm,
+        issue_time,
+        expire_time,
+    )
+
+
+def _signer(order: Order, snapshot: Snapshot) -> Signer:
+    if order.consumer:
+        if order.signer:
+            raise _invalid("consumer", "name a signer or a consumer, not both")
+        return _consumer_as_signer(order, snapshot.consumers)
+    if order.signer:
+        signer = snapshot.signers.get(order.signer)
+        if signer is None:
+            raise _not_configured("signer", order.signer, snapshot.signers)
+        return signer
+    if len(snapshot.signers) == 1:
+        return next(iter(snapshot.signers.values()))
+    if not snapshot.signers:
+        raise CallFailed(
+            ErrorReason.NOT_CONFIGURED, "no signer is configured (setting signers)", "signer"
+        )
+    raise _invalid("signer", f"name one of the signers {listed(snapshot.signers)}")
+
+
+def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
+    by_name = consumers.by_name if consumers else {}
+    consumer = by_name.get(order.consumer)
+    if consumers is None or consumer is None:
+        raise _not_configured("consumer", order.consumer, by_name)
+    if consumer.algorithm not in SYMMETRIC:
+        raise CallFailed(
+            ErrorReason.KEY_UNFIT,
+            f"consumer {consumer.name} has only a public key here; sign with its private key where "
+            "that is kept",
+            "consumer",
+        )
+    audiences = consumers.rules.audiences
+    return Signer(
+        name=consumer.name,
+        issuer="",
+        keys=(SigningKey("", consumer.algorithm, consumer.credential.material, None),),
+        audiences=tuple(sorted(audiences)) if audiences else (),
+        lifetime=CONSUMER_LIFETIME,
+        max_lifetime=CONSUMER_MAX_LIFETIME,
+        claims=_key_claim(order, consumer, consumers.key_claim),
+    )
+
+
+def _key_claim(order: Order, consumer: Consumer, path: str) -> Mapping[str, Any]:
+    if path == "sub" and order.subject not in {"", consumer.key}:
+        raise _invalid("subject", "the consumer's key goes into sub; leave the subject empty")
+    claim: Any = consumer.key
+    for name in reversed(path.split(".")):
+        claim = {name: claim}
+    return claim  # type: ignore[no-any-return]
+
+
+def _signing_key(order: Order, signer: Signer) -> SigningKey:
+    if order.with_refresh_token:
+        raise _not_grantable("with_refresh_token", f"signer {signer.name} issues no refresh tokens")
+    if not order.algorithm:
+        return signer.keys[0]
+    for key in signer.keys:
+        if key.algorithm == order.algorithm:
+            return key
+    has = names({key.algorithm for key in signer.keys})
+    raise _not_grantable(
+        "algorithm", f"{quoted(order.algorithm)} is not one of {signer.name}'s algorithms: {has}"
+    )
+
+
+def _lifetime(order: Order, signer: Signer) -> float:
+    if order.lifetime is None:
+        return signer.lifetime
+    if not math.isfinite(order.lifetime) or order.lifetime < 1:
+        raise _invalid("lifetime", "it must be at least one second")
+    if order.lifetime > signer.max_lifetime:
+        raise _not_grantable(
+            "lifetime",
+            f"{duration(order.lifetime)} is more than {signer.name}'s max_lifetime, "
+            f"{duration(signer.max_lifetime)}",
+        )
+    return order.lifetime
+
+
+def _not_before(order: Order, now: float, expire_time: int) -> Mapping[str, int]:
+    if order.not_before_time is not None:
+        field, moment = "not_before_time", order.not_before_time
+    elif order.not_before_delay is not None:
+        field, moment = "not_before_delay", now + order.not_before_delay
+        if order.not_before_delay < 0:
+            raise _invalid(field, "it must not be negative")
+    else:
+        return {}
+    if not 0 <= moment <= LAST_SECOND:
+        raise _invalid(field, "it must lie between the years 1970 and 9999")
+    if moment >= expire_time:
+        raise _invalid(field, "the token would expire before it is valid")
+    return {"nbf": int(moment)}
+
+
+def _audience(order: Order, signer: Signer) -> Mapping[str, Any]:
+    audiences = order.audiences or signer.audiences
+    if any(not audience for audience in audiences):
+        raise _invalid("audiences", "an audience is empty")
+    if not audiences:
+        return {}
+    return {"aud": audiences[0] if len(audiences) == 1 else list(audiences)}
+
+
+def _granted(order: Order, signer: Signer) -> bool:
+    for scope in order.scopes:
+        if not _SCOPE.fullmatch(scope):
+            raise _invalid("scopes", f"{quoted(scope)} is no scope (RFC 6749, section 3.3)")
+        if signer.scopes is not None and scope not in signer.scopes:
+            raise _not_grantable(
+                "scopes",
+                f"{quoted(scope)} is not one that {signer.name} may grant: "
+                f"{listed(sorted(signer.scopes))}",
+            )
+    return bool(order.scopes)
+
+
+def _additional_claims(order: Order, signer: Signer, limits: Limits) -> Mapping[str, Any]:
+    claims = _json_object(order.claims_json, "claims_json", limits)
+    reserved = REGISTERED_CLAIMS | signer.claims.keys()
+    if signer.scopes is not None or order.scopes:
+        reserved |= SCOPE_CLAIMS
+    _check_not_reserved(claims, reserved, "claims_json", "claim")
+    return claims
+
+
+def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Mapping[str, Any]:
+    additional = _json_object(order.headers_json, "headers_json", limits)
+    _check_not_reserved(additional, RESERVED_HEADERS, "headers_json", "header parameter")
+    critical = order.critical_headers
+    for name in critical:
+        if name not in additional:
+            raise _invalid("critical_headers", f"{quoted(name)} is not in headers_json")
+    if len(set(critical)) != len(critical):
+        raise _invalid("critical_headers", "a name is there twice")
+    return {
+        "alg": key.algorithm,
+        "typ": signer.type,
+        **({"kid": key.key_id} if key.key_id else {}),
+        **({"crit": list(critical)} if critical else {}),
+        **additional,
+    }
+
+
+def _signed(
+    header: Mapping[str, Any], claims: Mapping[str, Any], key: SigningKey, limits: Limits
+) -> str:
+    signing_input = base64url.encode(_json(header)) + b"." + base64url.encode(_json(claims))
+    token = signing_input + b"." + base64url.encode(sign(key, signing_input))
+    if len(token) > limits.token_bytes:
+        raise CallFailed(
+            ErrorReason.LIMIT_EXCEEDED,
+            f"the token would have {len(token)} bytes; limits.token_bytes allows "
+            f"{limits.token_bytes}",
+        )
+    return token.decode("ascii")
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def _json_object(text: str, field: str, limits: Limits) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        return parse_object(text.encode("utf-8"), limits.json_depth)
+    except ValueError as error:
+        raise _invalid(field, f"it must be a JSON object: {error}") from error
+
+
+def _check_not_reserved(
+    members: Mapping[str, Any], reserved: Collection[str], field: str, what: str
+) -> None:
+    for name in members:
+        if name in reserved:
+            raise CallFailed(
+                ErrorReason.NAME_RESERVED,
+                f"{what} {quoted(name)} is set by the sidecar or the signer and can't be given",
+                field,
+            )
+
+
+def _invalid(field: str, message: str) -> CallFailed:
+    return CallFailed(ErrorReason.FIELD_INVALID, f"{field}: {message}", field)
+
+
+def _not_grantable(field: str, message: str) -> CallFailed:
+    return CallFailed(ErrorReason.NOT_GRANTABLE, f"{field}: {message}", field)
+
+
+def _not_configured(field: str, name: str, known: Collection[str]) -> CallFailed:
+    return CallFailed(
+        ErrorReason.NOT_CONFIGURED,
+        f"no {field} named {quoted(name)} is configured; there are {listed(known)}",
+        field,
+    )
