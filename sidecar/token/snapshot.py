@@ -132,7 +132,7 @@ class Snapshot:
     def with_keys(self, name: str, keys: KeySet | None, problem: str) -> "Snapshot":
         """The same configuration with other keys for one issuer."""
         issuer = replace(self.issuers[name], keys=keys, problem=problem)
-        others = tuple(one for one in self.issuers.values() if one.name != name)
-        return Snapshot.of(
-            (*others, issuer), self.consumers, tuple(self.signers.values()), self.limits
-        )
+        by_iss = self.issuers_by_iss
+        if issuer.issuer is not None:
+            by_iss = {**by_iss, issuer.issuer: issuer}
+        return replace(self, issuers={**self.issuers, name: issuer}, issuers_by_iss=by_iss)

@@ -1,0 +1,139 @@
+"""envoy.service.auth.v3.Authorization: Envoy's words in, Envoy's words out.
+
+Every path through `check` ends in an answer: where Envoy's `failure_mode_allow` is on, an RPC
+error would let the request through.
+"""
+
+import logging
+from typing import Any, Final
+
+from envoy.config.core.v3 import base_pb2
+from envoy.service.auth.v3 import attribute_context_pb2, external_auth_pb2
+from envoy.type.v3 import http_status_pb2
+from google.rpc import code_pb2, status_pb2
+
+from sidecar.authorization.admission import Admission
+from sidecar.authorization.authorizer import Answer, authorize, denied
+from sidecar.authorization.denial import Denial, Failure
+from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.policy import Policy
+from sidecar.engine import Engine
+from sidecar.token.reason import Reason
+from sidecar.token.request import Refusal, Request, Verdict, Verified
+
+SERVICE: Final = "envoy.service.auth.v3.Authorization"
+_REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_CODES: Final = {
+    Failure.UNAUTHENTICATED: code_pb2.UNAUTHENTICATED,
+    Failure.PERMISSION_DENIED: code_pb2.PERMISSION_DENIED,
+    Failure.UNAVAILABLE: code_pb2.UNAVAILABLE,
+}
+
+log = logging.getLogger(__name__)
+
+
+class Authorization:
+    """The ext_authz service on one engine and one policy."""
+
+    def __init__(self, engine: Engine, policy: Policy) -> None:
+        self._engine = engine
+        self._policy = policy
+
+    async def check(self, message: bytes, context: Any) -> bytes:
+        """Whether a request may pass. Takes and gives a serialized message, so that one which
+        does not even parse is denied too, and never raises."""
+        try:
+            request = http_request(external_auth_pb2.CheckRequest.FromString(message))
+
+            async def decide(asked: Request) -> Verdict:
+                return await self._engine.decide(asked, context.time_remaining())
+
+            answer = await authorize(request, self._policy, decide)
+            return check_response(answer, self._policy).SerializeToString()
+        except Exception:
+            log.exception("an ext_authz check failed")
+            refusal = Refusal(
+                Reason.STATE_UNAVAILABLE,
+                "the sidecar failed while deciding; the cause is in its log",
+            )
+            answer = denied(refusal, self._policy)
+            return check_response(answer, self._policy).SerializeToString()
+
+
+def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
+    """The HTTP request that Envoy describes, with headers in the one place or the other.
+
+    Under `encode_raw_headers` they are in `header_map`, each with its own value. `query` is
+    always empty: the query is in `path`.
+    """
+    http = check.attributes.request.http
+    return HttpRequest(http.method, http.host, http.path, _headers(http))
+
+
+def _headers(
+    http: attribute_context_pb2.AttributeContext.HttpRequest,
+) -> dict[str, tuple[str, ...]]:
+    headers = {name.lower(): (value,) for name, value in http.headers.items()}
+    for one in http.header_map.headers:
+        value = one.raw_value.decode("utf-8", "replace") if one.raw_value else one.value
+        name = one.key.lower()
+        headers[name] = (*headers.get(name, ()), value)
+    return headers
+
+
+def check_response(answer: Answer, policy: Policy) -> external_auth_pb2.CheckResponse:
+    """The message of an answer."""
+    if isinstance(answer.outcome, Denial):
+        response = _denied(answer.outcome)
+    else:
+        response = _admitted(answer.outcome)
+    if policy.dynamic_metadata:
+        response.dynamic_metadata.update(metadata(answer.verdict))
+    return response
+
+
+def _admitted(admission: Admission) -> external_auth_pb2.CheckResponse:
+    return external_auth_pb2.CheckResponse(
+        status=status_pb2.Status(code=code_pb2.OK),
+        ok_response=external_auth_pb2.OkHttpResponse(
+            headers=_header_options(admission.set_headers),
+            headers_to_remove=admission.remove_headers,
+            query_parameters_to_remove=admission.remove_query_parameters,
+        ),
+    )
+
+
+def _denied(denial: Denial) -> external_auth_pb2.CheckResponse:
+    return external_auth_pb2.CheckResponse(
+        status=status_pb2.Status(code=_CODES[denial.failure]),
+        denied_response=external_auth_pb2.DeniedHttpResponse(
+            status=http_status_pb2.HttpStatus(code=denial.http_status),
+            headers=_header_options(denial.headers),
+            body=denial.body,
+        ),
+    )
+
+
+def _header_options(headers: Any) -> list[base_pb2.HeaderValueOption]:
+    return [
+        base_pb2.HeaderValueOption(
+            header=base_pb2.HeaderValue(key=name, value=value), append_action=_REPLACE
+        )
+        for name, value in headers.items()
+    ]
+
+
+def metadata(verdict: Verdict) -> dict[str, Any]:
+    """What Envoy's other filters and its access log can read, under stable names."""
+    if isinstance(verdict, Verified):
+        claims = verdict.claims
+        return {
+            "issuer": verdict.issuer_name,
+            "consumer": verdict.consumer.name if verdict.consumer else "",
+            "subject": claims.get("sub", ""),
+            "token_id": claims.get("jti", ""),
+            "key_id": verdict.key_id,
+            "scopes": list(verdict.scopes),
+            "claims": dict(claims),
+        }
+    return {"reason": f"REASON_{verdict.reason.name}", "issuer": verdict.issuer_name}

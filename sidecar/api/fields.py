@@ -1,0 +1,69 @@
+"""Fields of requests read strictly, and values of ours put into messages."""
+
+import ipaddress
+from collections.abc import Iterable
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from sidecar.token.claims import LAST_SECOND, RequiredClaim, required_claims
+from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.strict_json import parse_object
+from sidecar.token.words import quoted
+
+_NANOS = 1_000_000_000
+
+
+def invalid(field: str, message: str) -> CallFailed:
+    """The failure of a request because of one field."""
+    return CallFailed(ErrorReason.FIELD_INVALID, f"{field}: {message}", field)
+
+
+def names(field: str, values: Iterable[str]) -> tuple[str, ...]:
+    """Values that must not be empty; raises CallFailed."""
+    read = tuple(values)
+    if "" in read:
+        raise invalid(field, "an element is empty")
+    return read
+
+
+def claims(field: str, text: str, max_depth: int) -> tuple[RequiredClaim, ...]:
+    """The required claims in a JSON object; raises CallFailed."""
+    if not text:
+        return ()
+    try:
+        return required_claims(parse_object(text.encode("utf-8"), max_depth))
+    except ValueError as error:
+        raise invalid(field, f"it must be a JSON object of claim path to value: {error}") from error
+
+
+def address(field: str, text: str) -> str:
+    """An IP address in text, or nothing; raises CallFailed."""
+    if text:
+        try:
+            ipaddress.ip_address(text)
+        except ValueError as error:
+            raise invalid(
+                field, f"{quoted(text)} is neither an IPv4 nor an IPv6 address"
+            ) from error
+    return text
+
+
+def seconds(field: str, value: Duration) -> float:
+    """A duration in seconds; raises CallFailed where it is no valid one."""
+    if not (abs(value.seconds) <= LAST_SECOND and abs(value.nanos) < _NANOS):
+        raise invalid(field, "it is out of the range of a Duration")
+    return value.seconds + value.nanos / _NANOS
+
+
+def moment(field: str, value: Timestamp) -> float:
+    """A time in seconds since the epoch; raises CallFailed where it is no valid one."""
+    if not (0 <= value.nanos < _NANOS and abs(value.seconds) <= LAST_SECOND):
+        raise invalid(field, "it is out of the range of a Timestamp")
+    return value.seconds + value.nanos / _NANOS
+
+
+def timestamp(value: float) -> Timestamp:
+    """A Timestamp of seconds since the epoch, which lie in its range."""
+    whole = int(value)
+    return Timestamp(seconds=whole, nanos=int((value - whole) * _NANOS))

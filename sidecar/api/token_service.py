@@ -1,0 +1,157 @@
+"""sidecar.v1.TokenService: messages in, messages out."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from sidecar.api import fields
+from sidecar.api.errors import abort
+from sidecar.engine import Engine
+from sidecar.token.mint import Minted, Order
+from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.v1 import reason_pb2
+from sidecar.v1 import token_service_pb2 as messages
+
+if TYPE_CHECKING:
+    import grpc
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+SERVICE = "sidecar.v1.TokenService"
+
+
+class TokenService:
+    """The methods of the service that work, on one engine.
+
+    A listener registers those that its `services` ask for; the others answer as `not_served`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def validate_token(
+        self, message: messages.ValidateTokenRequest, context: "Context"
+    ) -> messages.ValidateTokenResponse:
+        """Checks a token."""
+        try:
+            request = validate_request(message, self._engine.snapshot.limits.json_depth)
+            verdict = await self._engine.decide(request, context.time_remaining())
+        except CallFailed as failure:
+            await abort(context, failure)
+        return validate_response(verdict)
+
+    async def issue_token(
+        self, message: messages.IssueTokenRequest, context: "Context"
+    ) -> messages.IssueTokenResponse:
+        """Mints a token."""
+        try:
+            return issue_response(self._engine.mint(order(message)))
+        except CallFailed as failure:
+            await abort(context, failure)
+
+    async def get_jwks(
+        self, message: messages.GetJwksRequest, context: "Context"
+    ) -> messages.GetJwksResponse:
+        """The signers' public keys."""
+        return messages.GetJwksResponse(jwks_json=self._engine.jwks())
+
+
+def not_served(method: str, service: str) -> Callable[[Any, "Context"], Awaitable[Any]]:
+    """A handler for a method that this listener does not serve: it refuses and says why."""
+
+    async def refuse(_: Any, context: "Context") -> Any:
+        failure = CallFailed(
+            ErrorReason.NOT_SERVED_HERE,
+            f"{method} is not served on this listener; it needs {service!r} in the listener's "
+            "services",
+        )
+        await abort(context, failure)
+
+    return refuse
+
+
+def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> Request:
+    """The request that a message makes; raises CallFailed where a field is malformed."""
+    fields.address("client_address", message.client_address)
+    return Request(
+        message.token,
+        message.issuer_name,
+        fields.names("audiences", message.audiences),
+        fields.names("scopes", message.scopes),
+        fields.claims("required_claims_json", message.required_claims_json, max_depth),
+    )
+
+
+def validate_response(verdict: Verdict) -> messages.ValidateTokenResponse:
+    """The message that a verdict makes."""
+    if isinstance(verdict, Refusal):
+        return messages.ValidateTokenResponse(
+            reason=reason_pb2.Reason.ValueType(verdict.reason), message=verdict.message
+        )
+    return messages.ValidateTokenResponse(valid=True, token=_token(verdict))
+
+
+def _token(verified: Verified) -> messages.Token:
+    claims = verified.claims
+    token = messages.Token(
+        issuer_name=verified.issuer_name,
+        consumer=verified.consumer.name if verified.consumer else "",
+        issuer=claims.get("iss", ""),
+        subject=claims.get("sub", ""),
+        audiences=verified.audiences,
+        token_id=claims.get("jti", ""),
+        scopes=verified.scopes,
+        key_id=verified.key_id,
+        algorithm=verified.algorithm,
+        claims_json=verified.claims_json.decode("utf-8"),
+    )
+    if verified.issue_time is not None:
+        token.issue_time.CopyFrom(fields.timestamp(verified.issue_time))
+    if verified.not_before_time is not None:
+        token.not_before_time.CopyFrom(fields.timestamp(verified.not_before_time))
+    if verified.expire_time is not None:
+        token.expire_time.CopyFrom(fields.timestamp(verified.expire_time))
+    return token
+
+
+def order(message: messages.IssueTokenRequest) -> Order:
+    """What a message orders; raises CallFailed where a field is malformed."""
+    start = message.WhichOneof("not_before")
+    return Order(
+        signer=message.signer,
+        consumer=message.consumer,
+        subject=message.subject,
+        audiences=fields.names("audiences", message.audiences),
+        scopes=fields.names("scopes", message.scopes),
+        lifetime=(
+            fields.seconds("lifetime", message.lifetime) if message.HasField("lifetime") else None
+        ),
+        not_before_time=(
+            fields.moment("not_before_time", message.not_before_time)
+            if start == "not_before_time"
+            else None
+        ),
+        not_before_delay=(
+            fields.seconds("not_before_delay", message.not_before_delay)
+            if start == "not_before_delay"
+            else None
+        ),
+        token_id=message.token_id,
+        claims_json=message.claims_json,
+        headers_json=message.headers_json,
+        critical_headers=fields.names("critical_headers", message.critical_headers),
+        algorithm=message.algorithm,
+        with_refresh_token=message.with_refresh_token,
+    )
+
+
+def issue_response(minted: Minted) -> messages.IssueTokenResponse:
+    """The message of a minted token."""
+    return messages.IssueTokenResponse(
+        token=minted.token,
+        token_id=minted.token_id,
+        key_id=minted.key_id,
+        algorithm=minted.algorithm,
+        issue_time=fields.timestamp(minted.issue_time),
+        expire_time=fields.timestamp(minted.expire_time),
+    )

@@ -1,0 +1,75 @@
+"""What the upstream is told when a request may pass."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sidecar.authorization.credentials import Removal
+from sidecar.authorization.policy import Forward
+from sidecar.token import base64url
+from sidecar.token.claims import find
+from sidecar.token.request import Verified
+
+LONGEST_VALUE: Final = 8192
+"""A header value of more bytes is left out, as one with control characters is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How the request is changed on its way to the upstream; header names in lower case."""
+
+    set_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Each replaces whatever the client sent under that name."""
+    remove_headers: tuple[str, ...] = ()
+    remove_query_parameters: tuple[str, ...] = ()
+
+
+def admit(verified: Verified, forward: Forward, removal: Removal) -> Admission:
+    """The change to a request whose token was verified.
+
+    Every header named in `forward` is either set or removed: a client can't set it.
+    """
+    headers = {name: value for name, value in _forwarded(verified, forward) if _sendable(value)}
+    removed = forward.names - headers.keys()
+    if not forward.remove_token:
+        return Admission(headers, tuple(sorted(removed)))
+    return Admission(
+        {**removal.set_headers, **headers},
+        tuple(sorted(removed.union(removal.headers) - headers.keys())),
+        removal.query_parameters,
+    )
+
+
+def _forwarded(verified: Verified, forward: Forward) -> Iterator[tuple[str, str]]:
+    for name, path in forward.headers.items():
+        yield name, as_text(find(verified.claims, path))
+    if forward.payload_header:
+        yield forward.payload_header, base64url.encode(verified.claims_json).decode("ascii")
+    if verified.consumer:
+        if forward.consumer_header:
+            yield forward.consumer_header, verified.consumer.name
+        for name, label in forward.label_headers.items():
+            yield name, verified.consumer.labels.get(label, "")
+
+
+def as_text(claim: Any) -> str:
+    """A claim as a header's value, empty where it is absent or can't be told apart.
+
+    Arrays are joined by commas, so one with a comma inside an element has no text.
+    """
+    if claim is None:
+        return ""
+    if isinstance(claim, str):
+        return claim
+    if isinstance(claim, list):
+        elements = [as_text(one) for one in claim]
+        return "" if any("," in one for one in elements) else ",".join(elements)
+    return json.dumps(claim, separators=(",", ":"), ensure_ascii=False)
+
+
+def _sendable(value: str) -> bool:
+    """Whether a value can stand in a header as it is (RFC 9110, section 5.5)."""
+    if not value or len(value.encode("utf-8")) > LONGEST_VALUE:
+        return False
+    return value.isprintable() and value == value.strip()

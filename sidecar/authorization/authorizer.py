@@ -1,0 +1,39 @@
+"""The decision on an HTTP request, for every proxy alike."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sidecar.authorization.admission import Admission, admit
+from sidecar.authorization.credentials import find_credential
+from sidecar.authorization.denial import Denial, deny
+from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.policy import Policy
+from sidecar.token.reason import Refused
+from sidecar.token.request import Refusal, Request, Verdict
+
+Decide = Callable[[Request], Awaitable[Verdict]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verdict on the request's token, and what the proxy does about it."""
+
+    verdict: Verdict
+    outcome: Admission | Denial
+
+
+async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Answer:
+    """Whether a request may pass: it needs the token of a configured issuer or consumer."""
+    try:
+        credential = find_credential(request, policy.token_from)
+    except Refused as refused:
+        return denied(Refusal(refused.reason, refused.message), policy)
+    verdict = await decide(Request(credential.token))
+    if isinstance(verdict, Refusal):
+        return denied(verdict, policy)
+    return Answer(verdict, admit(verdict, policy.forward, credential.removal))
+
+
+def denied(refusal: Refusal, policy: Policy) -> Answer:
+    """The answer that keeps a request out."""
+    return Answer(refusal, deny(refusal, policy.realm, policy.json_body))

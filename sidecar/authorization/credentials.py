@@ -1,0 +1,117 @@
+"""Where the token of an HTTP request is, and how it is taken out of it.
+
+A request that shows two tokens is refused and not chosen from: what checks and what uses the
+token must never see different ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.policy import CookieSource, HeaderSource, QuerySource, Source
+from sidecar.token.reason import Reason, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How the request is changed so that the upstream doesn't see the token."""
+
+    headers: tuple[str, ...] = ()
+    query_parameters: tuple[str, ...] = ()
+    set_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The token of a request, empty where there is none."""
+
+    token: str = field(default="", repr=False)
+    removal: Removal = Removal()
+
+
+def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Credential:
+    """The token in the first of these places that has one.
+
+    Raises Refused with TOKEN_MALFORMED where a place holds two tokens or an empty one, or where
+    two places hold different ones.
+    """
+    found: dict[Source, str] = {}
+    for source in sources:
+        token = _token_at(request, source)
+        if token is not None:
+            found[source] = token
+    if not found:
+        return Credential()
+    if len(set(found.values())) > 1:
+        raise _refused(f"different tokens in {' and in '.join(_place(one) for one in found)}")
+    return Credential(next(iter(found.values())), _removal(request, found))
+
+
+def _token_at(request: HttpRequest, source: Source) -> str | None:
+    if isinstance(source, HeaderSource):
+        tokens = _header_tokens(request.values(source.name), source.prefix.lower())
+    elif isinstance(source, QuerySource):
+        tokens = [value for name, value in _parameters(request.query) if name == source.name]
+    else:
+        tokens = [value for name, value, _ in _cookies(request) if name == source.name]
+    if not tokens:
+        return None
+    if len(tokens) > 1:
+        raise _refused(f"{_place(source)} is there {len(tokens)} times; send one token")
+    if not tokens[0]:
+        raise _refused(f"{_place(source)} holds no token")
+    return tokens[0]
+
+
+def _header_tokens(values: tuple[str, ...], prefix: str) -> list[str]:
+    """The tokens of a header; a proxy may have joined repeated headers with commas."""
+    fields = [one.strip() for value in values for one in value.split(",")]
+    scheme = prefix.strip()
+    tokens = [one[len(prefix) :].strip() for one in fields if one.lower().startswith(prefix)]
+    tokens += ["" for one in fields if scheme and one.lower() == scheme]
+    if tokens and len(fields) > 1:
+        return ["", *tokens] if len(tokens) == 1 else tokens
+    return tokens
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
+
+
+def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
+    """Name, value and original text of every cookie (RFC 6265, section 4.2.1)."""
+    cookies = []
+    for value in request.values("cookie"):
+        for text in value.split(";"):
+            name, _, cookie = text.strip().partition("=")
+            cookie = cookie.strip()
+            if len(cookie) > 1 and cookie[0] == cookie[-1] == '"':
+                cookie = cookie[1:-1]
+            cookies.append((name.strip(), cookie, text.strip()))
+    return cookies
+
+
+def _removal(request: HttpRequest, found: Mapping[Source, str]) -> Removal:
+    headers = [one.name for one in found if isinstance(one, HeaderSource)]
+    parameters = [one.name for one in found if isinstance(one, QuerySource)]
+    cookies = {one.name for one in found if isinstance(one, CookieSource)}
+    if not cookies:
+        return Removal(tuple(headers), tuple(parameters))
+    rest = "; ".join(text for name, _, text in _cookies(request) if name not in cookies and text)
+    if rest:
+        return Removal(tuple(headers), tuple(parameters), {"cookie": rest})
+    return Removal((*headers, "cookie"), tuple(parameters))
+
+
+def _place(source: Source) -> str:
+    if isinstance(source, HeaderSource):
+        return f"header {source.name}"
+    if isinstance(source, QuerySource):
+        return f"query parameter {source.name}"
+    return f"cookie {source.name}"
+
+
+def _refused(message: str) -> Refused:
+    return Refused(Reason.TOKEN_MALFORMED, message)

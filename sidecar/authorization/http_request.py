@@ -1,0 +1,27 @@
+"""An HTTP request as a proxy describes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_NONE: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """The request line and headers of a request whose passage is asked for."""
+
+    method: str = ""
+    host: str = ""
+    target: str = ""
+    """Path and query as the client sent them."""
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """By lower-case name: the values in order, of which a proxy may have joined some."""
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """All values of a header, by its lower-case name."""
+        return self.headers.get(name, _NONE)
+
+    @property
+    def query(self) -> str:
+        """The query of the target, empty where it has none."""
+        return self.target.partition("#")[0].partition("?")[2]

@@ -1,0 +1,91 @@
+"""One running sidecar's answer to the question: may this token pass?
+
+Holds the current `Snapshot` and swaps it whole. A request is judged by the one that it started
+with; where that lacks a key which its issuer may have published since, once more by the next.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from sidecar.token.keyset import KeySet
+from sidecar.token.mint import Minted, Order, mint
+from sidecar.token.reason import CallFailed, Reason
+from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.signing import public_jwks
+from sidecar.token.snapshot import Snapshot
+from sidecar.token.validator import validate
+
+MOST_WAITED: Final = 10.0
+"""Seconds that a call waits for keys at most, whatever its own deadline."""
+
+log = logging.getLogger(__name__)
+
+
+class KeySource(Protocol):
+    """What the engine needs of an issuer's remote keys."""
+
+    async def wait_for_keys(self, timeout: float | None) -> None:
+        """Waits for the fetch that is under way, if one is."""
+
+    async def fetch_unknown_key(self, timeout: float | None) -> bool:
+        """Fetches again where that is allowed; whether the keys may be others now."""
+
+
+class Engine:
+    """Decides and mints with one snapshot at a time.
+
+    `now` gives seconds since the epoch, `new_token_id` an unused `jti`.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, now: Callable[[], float], new_token_id: Callable[[], str]
+    ) -> None:
+        self.snapshot = snapshot
+        self.key_sources: Mapping[str, KeySource] = {}
+        self._now = now
+        self._new_token_id = new_token_id
+
+    async def decide(self, request: Request, deadline: float | None = None) -> Verdict:
+        """Whether the token may pass; waits for keys at most `deadline` seconds.
+
+        Raises CallFailed for a request that can't be answered, and nothing else: an error of
+        ours is a refusal with STATE_UNAVAILABLE.
+        """
+        try:
+            verdict = validate(request, self.snapshot, self._now())
+            if isinstance(verdict, Refusal) and await self._other_keys(verdict, deadline):
+                verdict = validate(request, self.snapshot, self._now())
+            return verdict
+        except CallFailed:
+            raise
+        except Exception:
+            log.exception("a decision failed")
+            return Refusal(
+                Reason.STATE_UNAVAILABLE,
+                "the sidecar failed while deciding; the cause is in its log",
+            )
+
+    async def _other_keys(self, refusal: Refusal, deadline: float | None) -> bool:
+        source = self.key_sources.get(refusal.issuer_name)
+        if source is None:
+            return False
+        timeout = min(MOST_WAITED, deadline) if deadline is not None else MOST_WAITED
+        if refusal.reason is Reason.KEYS_UNAVAILABLE:
+            await source.wait_for_keys(timeout)
+            return True
+        if refusal.reason is Reason.KEY_NOT_FOUND:
+            return await source.fetch_unknown_key(timeout)
+        return False
+
+    def mint(self, order: Order) -> Minted:
+        """The token that was ordered; raises CallFailed where it can't be minted."""
+        return mint(order, self.snapshot, self._now(), self._new_token_id())
+
+    def jwks(self) -> str:
+        """The signers' public keys as a JWK Set."""
+        return public_jwks(self.snapshot.signers.values())
+
+    def set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
+        """Swaps the snapshot for one with these keys of this issuer."""
+        self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)

@@ -1,0 +1,72 @@
+"""Fetching a small JSON document over HTTP, with every bound that a hostile server needs."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+Download = Callable[[str, float, Path | None], Awaitable[bytes]]
+"""The body at a URL, within so many seconds, trusting this CA file instead of the system's."""
+
+
+class DownloadFailed(Exception):
+    """A document could not be had. The message says why and never holds its content."""
+
+
+@asynccontextmanager
+async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]:
+    """A `Download` of bodies of up to `max_bytes`, at most `concurrent` at a time.
+
+    It raises DownloadFailed for anything but a 200 with a whole body within the time: redirects
+    are not followed, since the configuration alone says where keys come from.
+    """
+    places = asyncio.Semaphore(concurrent)
+    contexts: dict[Path | None, ssl.SSLContext] = {}
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"accept": "application/jwk-set+json, application/json"},
+        connector=aiohttp.TCPConnector(limit=concurrent),
+    ) as session:
+
+        async def download(url: str, timeout: float, ca_file: Path | None) -> bytes:
+            try:
+                if ca_file not in contexts:
+                    contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
+                async with asyncio.timeout(timeout), places:
+                    return await _get(session, url, contexts[ca_file], max_bytes)
+            except TimeoutError as error:
+                raise DownloadFailed(f"{url} did not answer within {timeout:g} s") from error
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise DownloadFailed(f"{url} can't be fetched: {_cause(error)}") from error
+
+        yield download
+
+
+async def _get(
+    session: aiohttp.ClientSession, url: str, context: ssl.SSLContext, max_bytes: int
+) -> bytes:
+    async with session.get(url, ssl=context, allow_redirects=False) as response:
+        if response.status in range(300, 400):
+            raise DownloadFailed(
+                f"{url} answers {response.status}, a redirect, which is not followed: "
+                "configure the URL that it leads to"
+            )
+        if response.status != 200:
+            raise DownloadFailed(f"{url} answers {response.status}")
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(65536):
+            body += chunk
+            if len(body) > max_bytes:
+                raise DownloadFailed(
+                    f"{url} answers with more than limits.keys_bytes, {max_bytes} bytes"
+                )
+        return bytes(body)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+        return f"its TLS certificate is not trusted ({error})"
+    return str(error) or type(error).__name__
