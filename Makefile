@@ -56,7 +56,7 @@ lint: setup ## Check style, types, the contract and that the stubs are fresh
 	$(BUF) lint
 	$(BUF) breaking --against proto/released.binpb
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call stubs,"$$fresh") && \
-	diff -r -x __init__.py -x __pycache__ "$$fresh/sidecar/v1" sidecar/v1 || \
+	diff -rq -x __init__.py -x __pycache__ "$$fresh/sidecar/v1" sidecar/v1 || \
 	{ echo 'sidecar/v1 is not what proto/ gives: run make proto' >&2; exit 1; }
 
 format: setup ## Format the code and sort its imports
