@@ -1,0 +1,85 @@
+PYTHON :=
+ARGS :=
+
+BIN := .venv/bin
+BUF := $(BIN)/buf
+COMPILE := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+GENERATE := $(BIN)/python -m grpc_tools.protoc -Iproto \
+	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
+
+# $(call stubs,DIRECTORY) writes the Python stubs below DIRECTORY.
+stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.proto && \
+	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
+
+.DELETE_ON_ERROR:
+.PHONY: help setup run test lint format proto lock release-contract bench demo clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## Make .venv with everything that is needed here
+
+# Always from an empty .venv, so that an interrupted run leaves nothing behind.
+.venv/.locked: requirements/dev.txt
+	@for python in $(or $(PYTHON),python3.11 python3); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+		exec "$$python" -m venv --clear .venv; \
+	done; \
+	echo "Python 3.11 or newer with its venv module is needed: install it, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The old entry goes first: pip can't replace one that an interrupted run left incomplete.
+.venv/.installed: .venv/.locked pyproject.toml
+	@rm -rf .venv/lib/python3*/site-packages/jwt_sidecar-*.dist-info
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@broken=$$($(BIN)/python -m pip check --disable-pip-version-check) || { echo "$$broken" >&2; exit 1; }
+	@touch $@
+
+run: setup ## Start the sidecar with the quick start's configuration
+	@echo 'Try, in another terminal:'
+	@echo '  .venv/bin/jwt-sidecar issue --subject alice | .venv/bin/jwt-sidecar validate'
+	@echo '  .venv/bin/jwt-sidecar issue --subject alice | .venv/bin/jwt-sidecar decode -'
+	@echo '  curl http://127.0.0.1:9192/.well-known/jwks.json'
+	@exec $(BIN)/jwt-sidecar serve --config deploy/quickstart/jwt-sidecar.yaml
+
+test: setup ## Run the tests; ARGS="-k name" for some of them
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style, types, the contract and that the stubs are fresh
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BUF) lint
+	$(BUF) breaking --against proto/released.binpb
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call stubs,"$$fresh") && \
+	diff -rq -x __init__.py -x __pycache__ "$$fresh/sidecar/v1" sidecar/v1 || \
+	{ echo 'sidecar/v1 is not what proto/ gives: run make proto' >&2; exit 1; }
+
+format: setup ## Format the code and sort its imports
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+proto: setup ## Write the Python stubs in sidecar/v1 from proto/
+	rm -f sidecar/v1/*_pb2*
+	$(call stubs,.)
+
+lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
+	$(COMPILE) $(ARGS) --extra native -o requirements/runtime.txt pyproject.toml
+	$(COMPILE) $(ARGS) --extra native --group dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+
+release-contract: setup ## At a release only: make proto/ what later changes must not break
+	$(BUF) build --exclude-source-info -o proto/released.binpb
+
+bench: setup ## Measure the cost of a call
+	$(BIN)/python -m bench
+
+demo: setup ## Show the sidecar behind Envoy
+	$(BIN)/python deploy/demo/demo.py
+
+clean: ## Remove .venv, caches and build output
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
