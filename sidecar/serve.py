@@ -43,6 +43,7 @@ class Sidecar:
         self._policy = policy_of(self._settings.authorization)
         self._health = health.aio.HealthServicer()
         self._listeners: tuple[Listener, ...] = ()
+        self._keys_changed = asyncio.Event()
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -120,9 +121,15 @@ class Sidecar:
         if not lacks:
             self._ready.set()
 
+    async def _keep_health(self) -> None:
+        while True:
+            await self._keys_changed.wait()
+            self._keys_changed.clear()
+            await self._set_health()
+
     def _publish(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
         self.engine.set_keys(issuer_name, keys, problem)
-        self._health_update = asyncio.create_task(self._set_health())
+        self._keys_changed.set()
 
     async def _start_fetching(self, stack: AsyncExitStack) -> None:
         remote = [one for one in self._settings.issuers if one.keys.are_remote]
@@ -147,6 +154,7 @@ class Sidecar:
         }
         self.engine.key_sources = sources
         tasks = [asyncio.create_task(source.run()) for source in sources.values()]
+        tasks.append(asyncio.create_task(self._keep_health()))
         stack.push_async_callback(partial(_cancel, tasks))
 
     async def _start_http(self, stack: AsyncExitStack) -> None:
