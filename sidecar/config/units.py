@@ -11,13 +11,13 @@ from sidecar.config.section import came, fault
 
 _SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024}
-_DURATION: Final = r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)$"
-_SIZE: Final = r"^[0-9]{1,9}(KiB|MiB|GiB)$"
+_DURATION: Final = r"^[0-9]{1,13}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
+_SIZE: Final = r"^[0-9]{1,13}(KiB|MiB|GiB)$"
 _LONGEST: Final = 36500 * 86400.0
 
 
 def parse_duration(text: object) -> float:
-    """Seconds of a duration such as `250ms`, `30s`, `15m`, `12h` or `30d`.
+    """Seconds, to the microsecond, of a duration such as `250ms`, `30s`, `15m` or `30d`.
 
     Raises a fault for anything else, and for more than 36500 days.
     """
@@ -33,7 +33,7 @@ def parse_duration(text: object) -> float:
         seconds = float(text[:-1]) * _SECONDS[text[-1]]
     if seconds > _LONGEST:
         raise fault(f"must be at most {format_duration(_LONGEST)}; it is {came(text)}")
-    return seconds
+    return round(seconds, 6)
 
 
 def format_duration(seconds: float) -> str:
