@@ -1,4 +1,4 @@
-"""One running sidecar's answer to the question: may this token pass?
+"""One running sidecar's answer to the question whether a token may pass.
 
 Holds the current `Snapshot` and swaps it whole. A request is judged by the one that it started
 with; where that lacks a key which its issuer may have published since, once more by the next.
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 class KeySource(Protocol):
     """What the engine needs of an issuer's remote keys."""
 
-    async def wait_for_keys(self, timeout: float | None) -> None:
+    async def wait_for_keys(self, at_most: float) -> None:
         """Waits for the fetch that is under way, if one is."""
 
-    async def fetch_unknown_key(self, timeout: float | None) -> bool:
+    async def fetch_unknown_key(self, at_most: float) -> bool:
         """Fetches again where that is allowed; whether the keys may be others now."""
 
 

@@ -31,14 +31,14 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
         connector=aiohttp.TCPConnector(limit=concurrent),
     ) as session:
 
-        async def download(url: str, timeout: float, ca_file: Path | None) -> bytes:
+        async def download(url: str, seconds: float, ca_file: Path | None) -> bytes:
             try:
                 if ca_file not in contexts:
                     contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
-                async with asyncio.timeout(timeout), places:
+                async with asyncio.timeout(seconds), places:
                     return await _get(session, url, contexts[ca_file], max_bytes)
             except TimeoutError as error:
-                raise DownloadFailed(f"{url} did not answer within {timeout:g} s") from error
+                raise DownloadFailed(f"{url} did not answer within {seconds:g} s") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise DownloadFailed(f"{url} can't be fetched: {_cause(error)}") from error
 
