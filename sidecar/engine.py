@@ -17,7 +17,10 @@ from sidecar.token.snapshot import Snapshot
 from sidecar.token.validator import validate
 
 MOST_WAITED: Final = 10.0
-"""Seconds that a call waits for keys at most, whatever its own deadline."""
+"""Seconds that a call waits for keys at most."""
+WAITED_SHARE: Final = 0.8
+"""Of a call's own time: the answer must be there before the caller gives up, since some take a
+deadline that passed for a yes."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ class Engine:
         self._new_token_id = new_token_id
 
     async def decide(self, request: Request, deadline: float | None = None) -> Verdict:
-        """Whether the token may pass; waits for keys at most `deadline` seconds.
+        """Whether the token may pass; `deadline` is how many seconds the caller waits.
 
         Raises CallFailed for a request that can't be answered, and nothing else: an error of
         ours is a refusal with STATE_UNAVAILABLE.
@@ -70,12 +73,12 @@ class Engine:
         source = self.key_sources.get(refusal.issuer_name)
         if source is None:
             return False
-        timeout = min(MOST_WAITED, deadline) if deadline is not None else MOST_WAITED
+        at_most = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
         if refusal.reason is Reason.KEYS_UNAVAILABLE:
-            await source.wait_for_keys(timeout)
+            await source.wait_for_keys(at_most)
             return True
         if refusal.reason is Reason.KEY_NOT_FOUND:
-            return await source.fetch_unknown_key(timeout)
+            return await source.fetch_unknown_key(at_most)
         return False
 
     def mint(self, order: Order) -> Minted:

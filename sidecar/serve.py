@@ -92,6 +92,10 @@ class Sidecar:
                 await listener.server.start()
             yield
 
+    def addresses(self) -> tuple[str, ...]:
+        """Where the gRPC listeners listen, in the order of the configuration."""
+        return tuple(str(listener.address) for listener in self._listeners)
+
     def missing(self) -> tuple[Missing, ...]:
         """What keeps the sidecar from being ready."""
         optional = frozenset(one.name for one in self._settings.issuers if not one.keys.required)

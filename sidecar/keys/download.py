@@ -1,6 +1,7 @@
 """Fetching a small JSON document over HTTP, with every bound that a hostile server needs."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -69,4 +70,11 @@ async def _get(
 def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
         return f"its TLS certificate is not trusted ({error})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection to {error.host}:{error.port}: {_strerror(error.os_error)}"
     return str(error) or type(error).__name__
+
+
+def _strerror(error: OSError) -> str:
+    """The cause, of which asyncio's own text repeats the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
