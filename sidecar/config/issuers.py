@@ -23,7 +23,6 @@ from sidecar.config.section import (
     Text,
     Texts,
     TextsOrAny,
-    came,
     fault,
 )
 from sidecar.config.units import Duration, lasting
@@ -46,19 +45,26 @@ _PUBLIC_MEMBERS: Final = frozenset(
 _REMOTE: Final = ("refresh", "timeout", "unknown_key_interval", "max_stale", "required", "ca_file")
 
 
-def _http_url(text: str) -> str:
-    """The problem never quotes the URL, whose password or query may be secret."""
+def _wrong_with_url(text: str) -> str | None:
+    """What is wrong with it, never quoting it: its password or query may be secret."""
     try:
         url = urlsplit(text)
         _ = url.port
     except ValueError:
-        raise fault("must be an http or https URL; this one is malformed") from None
+        return "must be an http or https URL; this one is malformed"
     if url.scheme not in {"http", "https"} or not url.hostname or " " in text:
-        raise fault("must be an http or https URL with a host, such as https://example.com/jwks")
+        return "must be an http or https URL with a host, such as https://example.com/jwks"
     if "@" in url.netloc:
-        raise fault("must be a URL without user name and password: key sets are public")
+        return "must be a URL without user name and password: key sets are public"
     if "#" in text:
-        raise fault("must be a URL without a fragment (#…), which servers never see")
+        return "must be a URL without a fragment (#…), which servers never see"
+    return None
+
+
+def _http_url(text: str) -> str:
+    wrong = _wrong_with_url(text)
+    if wrong is not None:
+        raise fault(wrong)
     return text
 
 
@@ -195,11 +201,12 @@ class Issuer(Section):
             yield from self._keys_unfit()
 
     def _not_discoverable(self) -> Iterator[Fault]:
-        if not self.issuer.startswith(("https://", "http://")) or not urlsplit(self.issuer).netloc:
-            yield (
-                ("keys", "discovery"),
-                f"needs an issuer that is an http or https URL; it is {came(self.issuer)}",
-            )
+        """Section 3 of OpenID Connect Discovery 1.0 has issuers without query and fragment."""
+        wrong = _wrong_with_url(self.issuer)
+        if wrong is None and "?" in self.issuer:
+            wrong = "must be a URL without a query (?…)"
+        if wrong is not None:
+            yield ("issuer",), f"{wrong}; keys.discovery starts from it"
 
     def _secret_unfit(self, secret: Secret) -> Iterator[Fault]:
         if self.algorithms is None:

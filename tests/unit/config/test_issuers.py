@@ -47,8 +47,24 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
         ),
         pytest.param(
             {"keys": {"discovery": True}, "issuer": "corp"},
-            ['keys.discovery: needs an issuer that is an http or https URL; it is the text "corp"'],
+            [
+                "issuer: must be an http or https URL with a host, such as "
+                "https://example.com/jwks; keys.discovery starts from it"
+            ],
             id="discovery of an issuer that is no URL",
+        ),
+        pytest.param(
+            {"keys": {"discovery": True}, "issuer": "https://joe:marker@example.com/"},
+            [
+                "issuer: must be a URL without user name and password: key sets are public; "
+                "keys.discovery starts from it"
+            ],
+            id="discovery of an issuer with a password",
+        ),
+        pytest.param(
+            {"keys": {"discovery": True}, "issuer": "https://example.com/?a"},
+            ["issuer: must be a URL without a query (?…); keys.discovery starts from it"],
+            id="discovery of an issuer with a query",
         ),
         pytest.param(
             {"keys": {"url": "ftp://example.com/"}},
