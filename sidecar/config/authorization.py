@@ -59,8 +59,11 @@ class TokenSource(Section):
     def contradictions(self) -> Iterator[Fault]:
         """A source is one place."""
         yield from self.not_exactly_one("header", "query", "cookie")
+
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """Only headers have something before the token."""
         if self.header is None:
-            yield from self.only_with("header", "prefix")
+            yield "prefix", "header"
 
 
 class Forward(Section):

@@ -22,7 +22,7 @@ from sidecar.config.section import (
     fault,
 )
 from sidecar.config.surroundings import Surroundings, Unreadable
-from sidecar.config.units import Duration, Lasting
+from sidecar.config.units import Duration, lasting
 from sidecar.config.wording import problems_of
 from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
 from sidecar.token.key import Key, UnusableKey, from_pem, from_secret
@@ -118,7 +118,7 @@ class Consumers(Section):
     """Accepted in `aud`; `"*"` for any."""
     required: Texts = ("exp",)
     """Claims that must be there, by dotted path."""
-    clock_skew: Annotated[Duration, Lasting("0s", "10m")] = Field(
+    clock_skew: Annotated[Duration, lasting("0s", "10m")] = Field(
         default="30s", validate_default=True
     )
     """How far the clocks may differ."""

@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     Field,
-    SerializerFunctionWrapHandler,
     field_serializer,
-    model_serializer,
 )
 
 from sidecar.config.algorithms import AlgorithmName
@@ -25,10 +23,9 @@ from sidecar.config.section import (
     Text,
     Texts,
     TextsOrAny,
-    came,
     fault,
 )
-from sidecar.config.units import Duration, Lasting
+from sidecar.config.units import Duration, lasting
 from sidecar.token.algorithms import ASYMMETRIC, SYMMETRIC
 from sidecar.token.claims import required_claims
 from sidecar.token.key import UnusableKey, from_secret
@@ -48,19 +45,26 @@ _PUBLIC_MEMBERS: Final = frozenset(
 _REMOTE: Final = ("refresh", "timeout", "unknown_key_interval", "max_stale", "required", "ca_file")
 
 
-def _http_url(text: str) -> str:
-    """The problem never quotes the URL, whose password or query may be secret."""
+def _wrong_with_url(text: str) -> str | None:
+    """What is wrong with it, never quoting it: its password or query may be secret."""
     try:
         url = urlsplit(text)
         _ = url.port
     except ValueError:
-        raise fault("must be an http or https URL; this one is malformed") from None
+        return "must be an http or https URL; this one is malformed"
     if url.scheme not in {"http", "https"} or not url.hostname or " " in text:
-        raise fault("must be an http or https URL with a host, such as https://example.com/jwks")
+        return "must be an http or https URL with a host, such as https://example.com/jwks"
     if "@" in url.netloc:
-        raise fault("must be a URL without user name and password: key sets are public")
+        return "must be a URL without user name and password: key sets are public"
     if "#" in text:
-        raise fault("must be a URL without a fragment (#…), which servers never see")
+        return "must be a URL without a fragment (#…), which servers never see"
+    return None
+
+
+def _http_url(text: str) -> str:
+    wrong = _wrong_with_url(text)
+    if wrong is not None:
+        raise fault(wrong)
     return text
 
 
@@ -110,9 +114,9 @@ class IssuerKeys(Section):
     """A secret shared with the issuer, for HS algorithms."""
     key_id: Maybe[Text] = None
     """`kid` of the secret; absent: it serves tokens with any `kid`."""
-    refresh: Annotated[Duration, Lasting("1s")] = Field(default="10m", validate_default=True)
+    refresh: Annotated[Duration, lasting("1s")] = Field(default="10m", validate_default=True)
     """Fetched again this often."""
-    timeout: Annotated[Duration, Lasting("1ms", "60s")] = Field(default="5s", validate_default=True)
+    timeout: Annotated[Duration, lasting("1ms", "60s")] = Field(default="5s", validate_default=True)
     """For one fetch."""
     unknown_key_interval: Duration = Field(default="10s", validate_default=True)
     """An unknown `kid` fetches at once, at most this often."""
@@ -129,25 +133,20 @@ class IssuerKeys(Section):
         return self.discovery is not None or self.url is not None
 
     def contradictions(self) -> Iterator[Fault]:
-        """One source, and no setting that belongs to another."""
+        """One source."""
         yield from self.not_exactly_one("discovery", "url", "file", "inline", "secret")
-        if not self.are_remote:
-            yield from self.only_with("discovery or url", *_REMOTE)
-        if self.secret is None:
-            yield from self.only_with("secret", "key_id")
 
-    @field_serializer("inline", when_used="json-unless-none")
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """Only remote keys are fetched, and only a secret has no name of its own."""
+        if not self.are_remote:
+            yield from ((name, "discovery or url") for name in _REMOTE)
+        if self.secret is None:
+            yield "key_id", "secret"
+
+    @field_serializer("inline", when_used="unless-none")
     def _masked(self, jwks: dict[str, Any]) -> dict[str, Any]:
         keys = jwks["keys"]
         return {**jwks, "keys": [_public(key) if isinstance(key, dict) else key for key in keys]}
-
-    @model_serializer(mode="wrap")
-    def _meaningful(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        members: dict[str, Any] = dump(self)
-        if not self.are_remote:
-            for name in _REMOTE:
-                members.pop(name, None)
-        return members
 
 
 class Issuer(Section):
@@ -169,13 +168,13 @@ class Issuer(Section):
     """Claims that must be there, by dotted path."""
     claims: ClaimValues = Field(default_factory=dict)
     """Claims that must have a value, or one of several."""
-    clock_skew: Annotated[Duration, Lasting("0s", "10m")] = Field(
+    clock_skew: Annotated[Duration, lasting("0s", "10m")] = Field(
         default="30s", validate_default=True
     )
     """How far the clocks may differ."""
-    max_age: Maybe[Annotated[Duration, Lasting("1ms")]] = None
+    max_age: Maybe[Annotated[Duration, lasting("1ms")]] = None
     """Longest time since `iat`."""
-    max_lifetime: Maybe[Annotated[Duration, Lasting("1ms")]] = None
+    max_lifetime: Maybe[Annotated[Duration, lasting("1ms")]] = None
     """Longest time from `iat` to `exp`."""
     critical_headers: Many[Annotated[Text, AfterValidator(_critical_header)]] = ()
     """Names in `crit` that are understood."""
@@ -202,11 +201,12 @@ class Issuer(Section):
             yield from self._keys_unfit()
 
     def _not_discoverable(self) -> Iterator[Fault]:
-        if not self.issuer.startswith(("https://", "http://")) or not urlsplit(self.issuer).netloc:
-            yield (
-                ("keys", "discovery"),
-                f"needs an issuer that is an http or https URL; it is {came(self.issuer)}",
-            )
+        """Section 3 of OpenID Connect Discovery 1.0 has issuers without query and fragment."""
+        wrong = _wrong_with_url(self.issuer)
+        if wrong is None and "?" in self.issuer:
+            wrong = "must be a URL without a query (?…)"
+        if wrong is not None:
+            yield ("issuer",), f"{wrong}; keys.discovery starts from it"
 
     def _secret_unfit(self, secret: Secret) -> Iterator[Fault]:
         if self.algorithms is None:

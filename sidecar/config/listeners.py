@@ -1,9 +1,7 @@
 """Where the sidecar listens, and what it serves there."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
-
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from typing import Annotated, Literal
 
 from sidecar.config.addresses import Address
 from sidecar.config.section import Fault, Matching, OneOrMore, Section
@@ -31,8 +29,6 @@ class Listener(Section):
 
     def contradictions(self) -> Iterator[Fault]:
         """Issuing is for callers that the socket's permissions or the machine keep apart."""
-        if not self.address.is_unix:
-            yield from self.only_with("a Unix socket", "mode")
         if "issue" in self.services and not self.address.is_unix:
             if not self.address.is_loopback:
                 yield (
@@ -47,12 +43,10 @@ class Listener(Section):
                     "serve it on a Unix socket, or say unauthenticated: true",
                 )
 
-    @model_serializer(mode="wrap")
-    def _meaningful(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        members: dict[str, Any] = dump(self)
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """A TCP address has no permissions."""
         if not self.address.is_unix:
-            members.pop("mode", None)
-        return members
+            yield "mode", "a Unix socket"
 
 
 class Http(Section):

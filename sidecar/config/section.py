@@ -11,8 +11,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     Strict,
     WithJsonSchema,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
@@ -69,28 +71,36 @@ class Section(BaseModel):
         """What is wrong between settings that are each right by themselves."""
         yield from ()
 
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """Settings that can't mean anything here, and what each would have a meaning with.
+
+        They may not be given, and are not shown.
+        """
+        yield from ()
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         found = list(self.contradictions())
+        for name, owner in self.meaningless():
+            if name in self.model_fields_set:
+                found.append(((name,), f"has a meaning only with {owner}; remove it"))
         if found:
             raise faults(found)
         return self
 
-    def given(self, *names: str) -> tuple[str, ...]:
-        """Those of these settings that the file has."""
-        return tuple(name for name in names if name in self.model_fields_set)
+    @model_serializer(mode="wrap")
+    def _meaningful(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        members: dict[str, Any] = dump(self)
+        for name, _ in self.meaningless():
+            members.pop(name, None)
+        return members
 
     def not_exactly_one(self, *names: str) -> Iterator[Fault]:
         """A fault unless the file has exactly one of these settings."""
-        given = self.given(*names)
+        given = [name for name in names if name in self.model_fields_set]
         if len(given) != 1:
             found = f"it has {' and '.join(given)}" if given else "it has none of them"
             yield (), f"needs exactly one of {', '.join(names)}; {found}"
-
-    def only_with(self, owner: str, *names: str) -> Iterator[Fault]:
-        """A fault for each of these settings that the file has, which belong to another."""
-        for name in self.given(*names):
-            yield (name,), f"has a meaning only with {owner}; remove it"
 
 
 class Written:

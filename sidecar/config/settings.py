@@ -10,21 +10,17 @@ from sidecar.config.issuers import Issuer
 from sidecar.config.listeners import Http, Listener
 from sidecar.config.section import Many, Maybe, NotEmpty, Section
 from sidecar.config.signers import Signer
-from sidecar.config.units import Duration, Lasting, Size
+from sidecar.config.units import Duration, Size, lasting, sized
 
 
 class Limits(Section):
     """Bounds on what is looked at."""
 
-    token_bytes: Annotated[Size, Field(ge=1, le=1024**2)] = Field(
-        default="16KiB", validate_default=True
-    )
+    token_bytes: Annotated[Size, sized(1, "1MiB")] = Field(default="16KiB", validate_default=True)
     """Longest token."""
     json_depth: Annotated[int, Field(ge=1, le=128)] = 32
     """Deepest nesting of a header or claims set."""
-    keys_bytes: Annotated[Size, Field(ge=1, le=64 * 1024**2)] = Field(
-        default="1MiB", validate_default=True
-    )
+    keys_bytes: Annotated[Size, sized(1, "64MiB")] = Field(default="1MiB", validate_default=True)
     """Largest JWK Set or discovery document that is fetched."""
     concurrent_fetches: Annotated[int, Field(ge=1, le=1000)] = 8
     """Fetches of keys at the same time."""
@@ -40,9 +36,9 @@ class Log(Section):
 class Shutdown(Section):
     """How the sidecar stops."""
 
-    drain: Annotated[Duration, Lasting("0s", "1h")] = Field(default="5s", validate_default=True)
+    drain: Annotated[Duration, lasting("0s", "1h")] = Field(default="5s", validate_default=True)
     """From the signal, on which health says NOT_SERVING, until no new calls are taken."""
-    grace: Annotated[Duration, Lasting("0s", "1h")] = Field(default="10s", validate_default=True)
+    grace: Annotated[Duration, lasting("0s", "1h")] = Field(default="10s", validate_default=True)
     """How long running calls may then take."""
 
 

@@ -20,7 +20,7 @@ from sidecar.config.section import (
     distinct,
     fault,
 )
-from sidecar.config.units import Duration, Lasting, format_duration
+from sidecar.config.units import Duration, format_duration, lasting
 from sidecar.token.algorithms import ASYMMETRIC, SYMMETRIC
 from sidecar.token.key import UnusableKey
 from sidecar.token.signing import from_private_pem, from_secret
@@ -66,19 +66,26 @@ class SignerKey(Section):
 
     def contradictions(self) -> Iterator[Fault]:
         """The three forms, and whether the key fits its algorithm."""
-        yield from self.not_exactly_one("private_key", "secret", "generate")
+        ambiguous = tuple(self.not_exactly_one("private_key", "secret", "generate"))
+        if ambiguous:
+            yield from ambiguous
+            return
         if self.generate is not None:
-            yield from self.only_with("private_key or secret", "algorithm")
             return
         for name in ("key_id", "algorithm"):
             if getattr(self, name) is None:
                 yield (), f"needs {name} beside private_key or secret"
         if self.key_id is None or self.algorithm is None:
             return
-        if self.private_key is not None and self.secret is None:
+        if self.private_key is not None:
             yield from self._load_private_key(self.private_key, self.algorithm, self.key_id)
-        elif self.secret is not None and self.private_key is None:
+        elif self.secret is not None:
             yield from self._load_secret(self.secret, self.algorithm, self.key_id)
+
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """A key that is made has its algorithm beside `generate`."""
+        if self.generate is not None:
+            yield "algorithm", "private_key or secret"
 
     def _load_private_key(
         self, private_key: PrivateKey, algorithm: str, key_id: str
@@ -113,9 +120,9 @@ class Signer(Section):
     """The first signs; the public halves of all are published."""
     audiences: Texts = ()
     """`aud` where a request names none."""
-    lifetime: Annotated[Duration, Lasting("1s")] = Field(default="15m", validate_default=True)
+    lifetime: Annotated[Duration, lasting("1s")] = Field(default="15m", validate_default=True)
     """From issue to `exp` where a request asks for none."""
-    max_lifetime: Annotated[Duration, Lasting("1s")] = Field(default="1h", validate_default=True)
+    max_lifetime: Annotated[Duration, lasting("1s")] = Field(default="1h", validate_default=True)
     """The longest that a request may ask for."""
     scopes: Maybe[Annotated[Many[_Scope], AfterValidator(distinct)]] = None
     """What may be granted; absent: anything."""

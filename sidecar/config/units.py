@@ -1,6 +1,7 @@
 """Durations and sizes: how a person writes them, and the numbers that they are."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -11,13 +12,13 @@ from sidecar.config.section import came, fault
 
 _SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _BYTES: Final = {"GiB": 1024**3, "MiB": 1024**2, "KiB": 1024}
-_DURATION: Final = r"^[0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h|d)$"
-_SIZE: Final = r"^[0-9]{1,9}(KiB|MiB|GiB)$"
+_DURATION: Final = r"^[0-9]{1,13}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
+_SIZE: Final = r"^[0-9]{1,13}(KiB|MiB|GiB)$"
 _LONGEST: Final = 36500 * 86400.0
 
 
 def parse_duration(text: object) -> float:
-    """Seconds of a duration such as `250ms`, `30s`, `15m`, `12h` or `30d`.
+    """Seconds, to the microsecond, of a duration such as `250ms`, `30s`, `15m` or `30d`.
 
     Raises a fault for anything else, and for more than 36500 days.
     """
@@ -33,7 +34,7 @@ def parse_duration(text: object) -> float:
         seconds = float(text[:-1]) * _SECONDS[text[-1]]
     if seconds > _LONGEST:
         raise fault(f"must be at most {format_duration(_LONGEST)}; it is {came(text)}")
-    return seconds
+    return round(seconds, 6)
 
 
 def format_duration(seconds: float) -> str:
@@ -88,19 +89,36 @@ Size = Annotated[
 """Bytes, written with a unit or without."""
 
 
-class Lasting:
-    """Bounds of a duration, both included, as they are written: `Lasting("1s", "10m")`."""
+class _Within:
+    """Bounds of a value, both included; None is no bound."""
 
-    def __init__(self, least: str, most: str | None = None) -> None:
-        self._least, self._least_text = parse_duration(least), least
-        self._most, self._most_text = parse_duration(most or format_duration(_LONGEST)), most
+    def __init__(self, least: float, most: float | None, shown: Callable[[Any], object]) -> None:
+        self._least = least
+        self._most = most
+        self._shown = shown
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Bounds whatever `Duration` has read."""
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        """Bounds whatever was read."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
-    def _check(self, seconds: float) -> float:
-        if self._least <= seconds <= self._most:
-            return seconds
-        upper = f" and at most {self._most_text}" if self._most_text else ""
-        raise fault(f"must be at least {self._least_text}{upper}; it is {format_duration(seconds)}")
+    def _check(self, value: float) -> float:
+        if value >= self._least and (self._most is None or value <= self._most):
+            return value
+        upper = f" and at most {self._shown(self._most)}" if self._most is not None else ""
+        raise fault(
+            f"must be at least {self._shown(self._least)}{upper}; it is {self._shown(value)}"
+        )
+
+
+def lasting(least: str, most: str | None = None) -> _Within:
+    """Bounds of a duration, as they are written: `lasting("1s", "10m")`."""
+    return _Within(
+        parse_duration(least),
+        None if most is None else parse_duration(most),
+        format_duration,
+    )
+
+
+def sized(least: int | str, most: int | str) -> _Within:
+    """Bounds of a size, as they are written: `sized(1, "1MiB")`."""
+    return _Within(parse_size(least), parse_size(most), format_size)

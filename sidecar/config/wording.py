@@ -59,7 +59,7 @@ def _sentence(details: ErrorDetails, hidden: bool) -> str:
         remedy = ": put it in quotes" if quotable else ""
         return f"{_EXPECTED[kind]}; it is {found}{remedy}"
     if kind == "literal_error":
-        return _not_one_of(context["expected"], value, found)
+        return _not_one_of(context["expected"].replace("True", "true"), value, found)
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
         return f"must be {words} {context[bound]}; it is {found}"
