@@ -34,4 +34,4 @@ def loaded(path: str) -> config.Configuration:
     try:
         return config.load(Path(path), os.environ)
     except InvalidConfiguration as error:
-        raise CommandFailed(str(error)) from error
+        raise CommandFailed(f"the configuration can't be used:\n{error}") from error

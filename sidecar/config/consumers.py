@@ -13,7 +13,9 @@ from sidecar.config.secrets import Secret
 from sidecar.config.section import (
     Fault,
     Many,
+    Matching,
     Maybe,
+    Name,
     Section,
     Text,
     Texts,
@@ -28,13 +30,20 @@ from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
 from sidecar.token.key import Key, UnusableKey, from_pem, from_secret
 from sidecar.token.words import names
 
+_KeyText = Annotated[
+    str,
+    Matching(
+        r"^[^\x00-\x1f\x7f]{1,1024}$", "text of 1 to 1024 characters, none of them for control"
+    ),
+]
+
 
 class Consumer(Section):
     """One caller."""
 
-    name: Text
+    name: Name
     """For logs, requests and headers."""
-    key: Text
+    key: _KeyText
     """Value of the key claim in its tokens."""
     algorithm: AlgorithmName
     """The one `alg` that it signs with."""

@@ -70,6 +70,15 @@ def with_consumers(*consumers: dict[str, Any], **settings: Any) -> dict[str, Any
             id="a private key",
         ),
         pytest.param({"key": None}, ["key: is missing"], id="no key"),
+        pytest.param({"key": "k" * 1024}, [], id="a key of 1024 characters"),
+        pytest.param(
+            {"name": "Jack"},
+            [
+                "name: must be a name of 1 to 100 of the characters a-z, 0-9, ., _ and -; "
+                'it is the text "Jack"'
+            ],
+            id="a name in capitals",
+        ),
     ],
 )
 def test_settings_of_a_consumer(
