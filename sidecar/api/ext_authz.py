@@ -28,6 +28,9 @@ _CODES: Final = {
     Failure.PERMISSION_DENIED: code_pb2.PERMISSION_DENIED,
     Failure.UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
+_DEEPEST: Final = 31
+"""Levels of a claim in the metadata. Envoy reads no message of over 100 levels, and an object in a
+Struct takes three: a response that it can't read is an RPC error."""
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +137,10 @@ def _header_options(headers: Any) -> list[base_pb2.HeaderValueOption]:
 
 
 def metadata(verdict: Verdict) -> dict[str, Any]:
-    """What Envoy's other filters and its access log can read, under stable names."""
+    """What Envoy's other filters and its access log can read, under stable names.
+
+    A claim that is nested too deep for Envoy is left out.
+    """
     if isinstance(verdict, Verified):
         claims = verdict.claims
         return {
@@ -144,6 +150,14 @@ def metadata(verdict: Verdict) -> dict[str, Any]:
             "token_id": claims.get("jti", ""),
             "key_id": verdict.key_id,
             "scopes": list(verdict.scopes),
-            "claims": dict(claims),
+            "claims": {name: one for name, one in claims.items() if _fits(one, _DEEPEST)},
         }
     return {"reason": f"REASON_{verdict.reason.name}", "issuer": verdict.issuer_name}
+
+
+def _fits(claim: Any, levels: int) -> bool:
+    """Whether a claim has at most so many levels of objects and arrays."""
+    if not isinstance(claim, dict | list):
+        return True
+    inner = claim.values() if isinstance(claim, dict) else claim
+    return levels > 0 and all(_fits(one, levels - 1) for one in inner)

@@ -49,6 +49,7 @@ authorization:
     consumer_header: x-consumer
     label_headers: {{x-plan: plan}}
   denied: {{realm: shop}}
+limits: {{json_depth: 128}}
 shutdown: {{drain: 0s, grace: 1s}}
 """
 METADATA_HEADER = """

@@ -1,0 +1,41 @@
+"""What clients try on a real Envoy that lets requests through where the sidecar fails."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.test_envoy import Stage, bearer, mint, set_up
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[True, False])
+async def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """With `encode_raw_headers` and without, and with the transport that is chosen by itself."""
+    directory = tmp_path_factory.mktemp("envoy")
+    async with AsyncExitStack() as stack:
+        yield await set_up(stack, directory, "auto", request.param, allow=True)
+
+
+def nested(levels: int) -> object:
+    """Objects in objects."""
+    claim: object = "x"
+    for _ in range(levels):
+        claim = {"a": claim}
+    return claim
+
+
+@pytest.mark.parametrize("levels", [29, 30, 31, 32, 60, 127])
+async def test_claims_too_deep_for_envoy_are_left_out_and_headers_still_removed(
+    stage: Stage, levels: int
+) -> None:
+    seen = (
+        await stage.get("/", bearer(mint(deep=nested(levels))), ("x-consumer", "mallory"))
+    ).seen
+    assert "x-consumer" not in seen
+    assert '"subject":"alice"' in seen["x-metadata"]
+    assert ('"deep":' in seen["x-metadata"]) == (levels <= 31)
