@@ -1,7 +1,7 @@
 """What the upstream is told when a request may pass."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,13 +25,16 @@ class Admission:
     remove_query_parameters: tuple[str, ...] = ()
 
 
-def admit(verified: Verified, forward: Forward, removal: Removal) -> Admission:
-    """The change to a request whose token was verified.
+def admit(
+    verified: Verified, forward: Forward, removal: Removal, sent: Iterable[str] = ()
+) -> Admission:
+    """The change to a request whose token was verified and that was sent with these headers.
 
-    Every header named in `forward` is either set or removed: a client can't set it.
+    Every header named in `forward` is either set or removed: a client can't set it. Headers that
+    differ from it in `-` and `_` alone are removed too: to CGI and WSGI they are the same.
     """
     headers = {name: value for name, value in _forwarded(verified, forward) if _sendable(value)}
-    removed = forward.names - headers.keys()
+    removed = forward.names.union(_alike(forward.names, sent)) - headers.keys()
     if not forward.remove_token:
         return Admission(headers, tuple(sorted(removed)))
     return Admission(
@@ -39,6 +42,11 @@ def admit(verified: Verified, forward: Forward, removal: Removal) -> Admission:
         tuple(sorted(removed.union(removal.headers) - headers.keys())),
         removal.query_parameters,
     )
+
+
+def _alike(names: Iterable[str], sent: Iterable[str]) -> Iterator[str]:
+    taken = {name.replace("_", "-") for name in names}
+    return (name for name in sent if name.replace("_", "-") in taken)
 
 
 def _forwarded(verified: Verified, forward: Forward) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,8 @@ async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Ans
     verdict = await decide(Request(credential.token))
     if isinstance(verdict, Refusal):
         return denied(verdict, policy)
-    return Answer(verdict, admit(verdict, policy.forward, credential.removal))
+    admission = admit(verdict, policy.forward, credential.removal, request.headers)
+    return Answer(verdict, admission)
 
 
 def denied(refusal: Refusal, policy: Policy) -> Answer:

@@ -39,3 +39,12 @@ async def test_claims_too_deep_for_envoy_are_left_out_and_headers_still_removed(
     assert "x-consumer" not in seen
     assert '"subject":"alice"' in seen["x-metadata"]
     assert ('"deep":' in seen["x-metadata"]) == (levels <= 31)
+
+
+@pytest.mark.parametrize("name", ["x_jwt_subject", "X-Jwt_Subject", "x_consumer", "X_PLAN"])
+async def test_a_header_that_cgi_takes_for_a_forwarded_one_is_removed(
+    stage: Stage, name: str
+) -> None:
+    seen = (await stage.get("/", bearer(mint()), (name, "mallory"))).seen
+    assert "mallory" not in seen.values()
+    assert seen["x-jwt-subject"] == "alice"
