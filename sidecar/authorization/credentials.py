@@ -19,6 +19,7 @@ class Removal:
 
     headers: tuple[str, ...] = ()
     query_parameters: tuple[str, ...] = ()
+    """As the client spelled them, which is how Envoy compares them."""
     set_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -52,7 +53,7 @@ def _token_at(request: HttpRequest, source: Source) -> str | None:
     if isinstance(source, HeaderSource):
         tokens = _header_tokens(request.values(source.name), source.prefix.lower())
     elif isinstance(source, QuerySource):
-        tokens = [value for name, value in _parameters(request.query) if name == source.name]
+        tokens = [value for name, value, _ in _parameters(request.query) if name == source.name]
     else:
         tokens = [value for name, value, _ in _cookies(request) if name == source.name]
     if not tokens:
@@ -75,9 +76,10 @@ def _header_tokens(values: tuple[str, ...], prefix: str) -> list[str]:
     return tokens
 
 
-def _parameters(query: str) -> list[tuple[str, str]]:
+def _parameters(query: str) -> list[tuple[str, str, str]]:
+    """Name, value and original spelling of the name of every parameter."""
     pairs = (pair.partition("=") for pair in query.split("&") if pair)
-    return [(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs]
+    return [(unquote_plus(name), unquote_plus(value), name) for name, _, value in pairs]
 
 
 def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
@@ -95,7 +97,8 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
 
 def _removal(request: HttpRequest, found: Mapping[Source, str]) -> Removal:
     headers = [one.name for one in found if isinstance(one, HeaderSource)]
-    parameters = [one.name for one in found if isinstance(one, QuerySource)]
+    queries = {one.name for one in found if isinstance(one, QuerySource)}
+    parameters = [raw for name, _, raw in _parameters(request.query) if name in queries]
     cookies = {one.name for one in found if isinstance(one, CookieSource)}
     if not cookies:
         return Removal(tuple(headers), tuple(parameters))

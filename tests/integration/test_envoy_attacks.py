@@ -48,3 +48,12 @@ async def test_a_header_that_cgi_takes_for_a_forwarded_one_is_removed(
     seen = (await stage.get("/", bearer(mint()), (name, "mallory"))).seen
     assert "mallory" not in seen.values()
     assert seen["x-jwt-subject"] == "alice"
+
+
+@pytest.mark.parametrize("spelled", ["access%5Ftoken", "%61ccess_token", "access%5ftoke%6e"])
+async def test_a_token_in_the_query_is_taken_out_however_its_name_is_spelled(
+    stage: Stage, spelled: str
+) -> None:
+    answer = await stage.get(f"/a?x=1&{spelled}={mint()}&y=2")
+    assert answer.seen["x-jwt-subject"] == "alice"
+    assert answer.body["target"] == "/a?x=1&y=2"
