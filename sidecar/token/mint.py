@@ -218,6 +218,9 @@ def _additional_claims(order: Order, signer: Signer, limits: Limits) -> Mapping[
     reserved = REGISTERED_CLAIMS | signer.claims.keys()
     if signer.scopes is not None or order.scopes:
         reserved |= SCOPE_CLAIMS
+    # Looking for the path a.b takes the claim "a.b" before the member b of the claim "a".
+    fixed = tuple(f"{name}." for name in signer.claims)
+    reserved |= {name for name in claims if name.startswith(fixed)}
     _check_not_reserved(claims, reserved, "claims_json", "claim")
     return claims
 
