@@ -124,7 +124,10 @@ def _transport(settings: ListenerSettings) -> str:
             "(pip install 'jwt-sidecar[native]')"
         )
     if settings.transport == "auto":
-        return "native" if installed else "grpcio"
+        # Native closes a connection on which more than 20 calls were reset at once, and with it
+        # ends all others: clients of Envoy could have each other let through as failures.
+        fit = installed and "ext_authz" not in settings.services
+        return "native" if fit else "grpcio"
     return settings.transport
 
 

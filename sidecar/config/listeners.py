@@ -25,7 +25,7 @@ class Listener(Section):
     reflection: bool = True
     """gRPC server reflection."""
     transport: Literal["auto", "grpcio", "native"] = "auto"
-    """The server behind it; `auto`: native where it can serve the listener."""
+    """The server behind it; `auto`: native where it is installed, but grpcio for ext_authz."""
 
     def contradictions(self) -> Iterator[Fault]:
         """Issuing is for callers that the socket's permissions or the machine keep apart."""

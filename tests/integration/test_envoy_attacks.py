@@ -1,10 +1,12 @@
 """What clients try on a real Envoy that lets requests through where the sidecar fails."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from tests.integration.test_envoy import Stage, bearer, mint, set_up
 
@@ -33,9 +35,7 @@ def nested(levels: int) -> object:
 async def test_claims_too_deep_for_envoy_are_left_out_and_headers_still_removed(
     stage: Stage, levels: int
 ) -> None:
-    seen = (
-        await stage.get("/", bearer(mint(deep=nested(levels))), ("x-consumer", "mallory"))
-    ).seen
+    seen = (await stage.get("/", bearer(mint(deep=nested(levels))), ("x-consumer", "mallory"))).seen
     assert "x-consumer" not in seen
     assert '"subject":"alice"' in seen["x-metadata"]
     assert ('"deep":' in seen["x-metadata"]) == (levels <= 31)
@@ -57,3 +57,43 @@ async def test_a_token_in_the_query_is_taken_out_however_its_name_is_spelled(
     answer = await stage.get(f"/a?x=1&{spelled}={mint()}&y=2")
     assert answer.seen["x-jwt-subject"] == "alice"
     assert answer.body["target"] == "/a?x=1&y=2"
+
+
+HEADERS, RESET, SETTINGS = 1, 3, 4
+ENDS = 0x05  # END_HEADERS and END_STREAM
+GET = b"\x82\x84\x86\x01\x01x"  # :method GET, :path /, :scheme http, :authority x (RFC 7541)
+STATUS_200 = 0x88
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """A frame of HTTP/2 (RFC 9113, section 4.1)."""
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags])
+    return head + stream.to_bytes(4, "big") + payload
+
+
+async def passed_beside_resets(stage: Stage) -> int:
+    """How many of ten requests without a token pass; ninety more are reset in the same write."""
+    waiting = set(range(1, 200, 20))
+    sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
+    for stream in range(1, 200, 2):
+        sent += frame(HEADERS, ENDS, stream, GET)
+        if stream not in waiting:
+            sent += frame(RESET, 0, stream, b"\0\0\0\x08")
+    url = URL(stage.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(sent)
+    passed = 0
+    async with asyncio.timeout(10):
+        while waiting:
+            head = await reader.readexactly(9)
+            payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+            stream = int.from_bytes(head[5:], "big")
+            if head[3] == HEADERS and stream in waiting:
+                waiting.remove(stream)
+                passed += payload[0] == STATUS_200
+    writer.close()
+    return passed
+
+
+async def test_requests_that_are_reset_let_no_others_through(stage: Stage) -> None:
+    assert [await passed_beside_resets(stage) for _ in range(5)] == [0] * 5
