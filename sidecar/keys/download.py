@@ -21,6 +21,7 @@ class DownloadFailed(Exception):
 async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]:
     """A `Download` of bodies of up to `max_bytes`, at most `concurrent` at a time.
 
+    The time of a download does not run while it waits for others.
     It raises DownloadFailed for anything but a 200 with a whole body within the time: redirects
     are not followed, since the configuration alone says where keys come from.
     """
@@ -36,7 +37,7 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
             try:
                 if ca_file not in contexts:
                     contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
-                async with asyncio.timeout(seconds), places:
+                async with places, asyncio.timeout(seconds):
                     return await _get(session, url, contexts[ca_file], max_bytes)
             except TimeoutError as error:
                 raise DownloadFailed(f"{url} did not answer within {seconds:g} s") from error

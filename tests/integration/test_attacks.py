@@ -1,12 +1,16 @@
 """What callers, clients and issuers try, and what it must not get them."""
 
+import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import pytest
 
+from sidecar.keys.download import DownloadFailed, downloader
 from sidecar.keys.generated import generate_private_key
 from sidecar.token.jwk import public_jwk
 from sidecar.token.key import from_public_key
@@ -68,3 +72,34 @@ async def test_a_dotted_name_cannot_stand_in_for_a_fixed_claim(
     async with running(tmp_path, listener("grpcio") + NESTED) as sidecar:
         with fails(grpc.StatusCode.INVALID_ARGUMENT, "NAME_RESERVED", "claims_json"):
             await sidecar.issue(**fields, claims_json=json.dumps(claims))
+
+
+@asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[str]:
+    """The URL of a server that answers so, and not at all where that is empty."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if answer:
+            writer.write(answer)
+            writer.close()
+        else:
+            await reader.read()
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+
+
+async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() -> None:
+    async with (
+        answering(b"") as hanging,
+        answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as good,
+        downloader(100, 1) as download,
+    ):
+        slow = asyncio.create_task(download(hanging, 0.6, None))
+        await asyncio.sleep(0.1)
+        assert await download(good, 0.3, None) == b"{}"
+        with pytest.raises(DownloadFailed, match=r"did not answer within 0\.6 s"):
+            await slow
