@@ -103,11 +103,16 @@ def _check_socket_free(path: Path) -> None:
                 f"unix:{path}: the directory {path.parent} is not there; create it"
             ) from None
         return
+    except OSError as error:
+        raise ListenFailed(f"unix:{path} can't be listened on: {error.strerror}") from error
     if not stat.S_ISSOCK(mode):
         raise ListenFailed(f"unix:{path} exists and is no socket; remove it or choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # of a process that hangs, the queue may be full
         try:
             probe.connect(str(path))
+        except BlockingIOError:
+            pass
         except OSError as error:
             if error.errno == errno.ECONNREFUSED:
                 path.unlink()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from sidecar.api.listener import ListenFailed, check_free
+from sidecar.config.addresses import Address
 from sidecar.keys.download import DownloadFailed, downloader
 from sidecar.keys.generated import generate_private_key
 from sidecar.token.jwk import public_jwk
@@ -103,3 +106,19 @@ async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() 
         assert await download(good, 0.3, None) == b"{}"
         with pytest.raises(DownloadFailed, match=r"did not answer within 0\.6 s"):
             await slow
+
+
+def test_a_socket_below_a_file_is_named_with_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ListenFailed, match="file/s.sock can't be listened on: Not a directory"):
+        check_free(Address(path=str(tmp_path / "file" / "s.sock")))
+
+
+def test_a_socket_whose_process_hangs_is_in_use(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+    with socket.socket(socket.AF_UNIX) as hanging, socket.socket(socket.AF_UNIX) as waiting:
+        hanging.bind(path)
+        hanging.listen(0)
+        waiting.connect(path)
+        with pytest.raises(ListenFailed, match="is in use by another process"):
+            check_free(Address(path=path))
