@@ -12,12 +12,15 @@ import grpc
 import pytest
 
 from sidecar.api.listener import ListenFailed, check_free
+from sidecar.authorization.http_request import HttpRequest
 from sidecar.config.addresses import Address
 from sidecar.keys.download import DownloadFailed, downloader
 from sidecar.keys.generated import generate_private_key
 from sidecar.token.jwk import public_jwk
 from sidecar.token.key import from_public_key
 from sidecar.token.keyset import from_jwks
+from sidecar.token.mint import Minted
+from sidecar.token.request import Request
 from sidecar.token.strict_json import parse_object
 from tests.running import SECRET, fails, listener, running
 
@@ -101,7 +104,7 @@ async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() 
         answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as good,
         downloader(100, 1) as download,
     ):
-        slow = asyncio.create_task(download(hanging, 0.6, None))
+        slow = asyncio.ensure_future(download(hanging, 0.6, None))
         await asyncio.sleep(0.1)
         assert await download(good, 0.3, None) == b"{}"
         with pytest.raises(DownloadFailed, match=r"did not answer within 0\.6 s"):
@@ -122,3 +125,15 @@ def test_a_socket_whose_process_hangs_is_in_use(tmp_path: Path) -> None:
         waiting.connect(path)
         with pytest.raises(ListenFailed, match="is in use by another process"):
             check_free(Address(path=path))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Minted("TOKEN", "signer", "jti", "kid", "ES256", 1, 2),
+        Request("TOKEN"),
+        HttpRequest("GET", "host", "/?access_token=TOKEN", {"authorization": ("TOKEN",)}),
+    ],
+)
+def test_no_repr_has_the_token(value: object) -> None:
+    assert "TOKEN" not in repr(value)
