@@ -1,5 +1,6 @@
 """The URL of an issuer's JWK Set: configured, or found by OpenID Connect Discovery 1.0."""
 
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,8 +36,16 @@ async def discover_jwks_url(
         )
     jwks_uri = document.get("jwks_uri")
     schemes = {"https"} if urlsplit(issuer).scheme == "https" else {"http", "https"}
-    if not isinstance(jwks_uri, str) or urlsplit(jwks_uri).scheme not in schemes:
+    if not isinstance(jwks_uri, str) or not _is_url(jwks_uri, schemes):
         raise DownloadFailed(
             f"{url} has the jwks_uri {quoted(jwks_uri)}; it must be a URL with {names(schemes)}"
         )
     return jwks_uri
+
+
+def _is_url(text: str, schemes: Collection[str]) -> bool:
+    """Whether it is a URL with one of these schemes that can stand in a line of the log."""
+    try:
+        return urlsplit(text).scheme in schemes and text.isascii() and text.isprintable()
+    except ValueError:
+        return False

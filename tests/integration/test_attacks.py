@@ -16,6 +16,7 @@ from sidecar.authorization.http_request import HttpRequest
 from sidecar.config.addresses import Address
 from sidecar.keys.download import DownloadFailed, downloader
 from sidecar.keys.generated import generate_private_key
+from sidecar.keys.location import discover_jwks_url
 from sidecar.token.jwk import public_jwk
 from sidecar.token.key import from_public_key
 from sidecar.token.keyset import from_jwks
@@ -113,7 +114,7 @@ async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() 
 
 def test_a_socket_below_a_file_is_named_with_the_cause(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ListenFailed, match="file/s.sock can't be listened on: Not a directory"):
+    with pytest.raises(ListenFailed, match=r"file/s\.sock can't be listened on: Not a directory"):
         check_free(Address(path=str(tmp_path / "file" / "s.sock")))
 
 
@@ -137,3 +138,15 @@ def test_a_socket_whose_process_hangs_is_in_use(tmp_path: Path) -> None:
 )
 def test_no_repr_has_the_token(value: object) -> None:
     assert "TOKEN" not in repr(value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://[keys", "https://keys/\nERROR forged", "https://k\0", "x"]
+)
+async def test_a_jwks_uri_that_is_no_url_is_refused_as_such(uri: str) -> None:
+    async def download(*_: object) -> bytes:
+        return json.dumps({"issuer": "https://i", "jwks_uri": uri}).encode()
+
+    with pytest.raises(DownloadFailed, match=r"has the jwks_uri .*; it must be a URL") as caught:
+        await discover_jwks_url("https://i", download, 1, None)
+    assert "\n" not in str(caught.value)
