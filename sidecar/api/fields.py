@@ -12,6 +12,8 @@ from sidecar.token.strict_json import parse_object
 from sidecar.token.words import quoted
 
 _NANOS = 1_000_000_000
+_MOST_CLAIMS = 64 * 1024
+"""Characters of required claims."""
 
 
 def invalid(field: str, message: str) -> CallFailed:
@@ -31,6 +33,8 @@ def claims(field: str, text: str, max_depth: int) -> tuple[RequiredClaim, ...]:
     """The required claims in a JSON object; raises CallFailed."""
     if not text:
         return ()
+    if len(text) > _MOST_CLAIMS:
+        raise invalid(field, f"it has {len(text)} characters; at most {_MOST_CLAIMS} are taken")
     try:
         return required_claims(parse_object(text.encode("utf-8"), max_depth))
     except ValueError as error:

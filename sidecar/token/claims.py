@@ -10,6 +10,8 @@ from sidecar.token.words import kind, listed, quoted
 LAST_SECOND: Final = 253402300799
 """9999-12-31T23:59:59Z in seconds since the epoch, the last that a Timestamp can hold."""
 _ABSENT: Final = object()
+_LONGEST_PATH: Final = 1024
+"""Characters: looking for a path costs the square of its length where it is all dots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,9 @@ class RequiredClaim:
                 f"claim {quoted(self.path)} is missing; it must be {self._wanted()}",
             )
         elements = found if isinstance(found, list) else [found]
-        for element in elements:
-            if any(_equal(element, value) for value in self.values):
-                return
+        wanted = {_told_apart(value) for value in self.values}
+        if any(_told_apart(one) in wanted for one in elements if not isinstance(one, dict | list)):
+            return
         raise Refused(
             Reason.CLAIM_MISMATCH,
             f"claim {quoted(self.path)} is {quoted(found)}; it must be {self._wanted()}",
@@ -48,11 +50,13 @@ class RequiredClaim:
 def required_claims(expected: Mapping[str, Any]) -> tuple[RequiredClaim, ...]:
     """The claims that a JSON object of path to value or values asks for.
 
-    Raises ValueError, naming the path, for a value that is an object, an empty array or an
-    array of anything but scalars.
+    Raises ValueError, naming the path, for one of more than 1024 characters and for a value that
+    is an object, an empty array or an array of anything but scalars.
     """
     required = []
     for path, value in expected.items():
+        if len(path) > _LONGEST_PATH:
+            raise ValueError(f"{quoted(path)} has more than {_LONGEST_PATH} characters")
         values = value if isinstance(value, list) else [value]
         if not values or any(isinstance(one, dict | list) for one in values):
             raise ValueError(
@@ -155,5 +159,6 @@ def _strings(name: str, value: Any) -> tuple[str, ...]:
     )
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+def _told_apart(scalar: Any) -> tuple[bool, Any]:
+    """Something that is equal for equal values, where true is not 1."""
+    return isinstance(scalar, bool), scalar

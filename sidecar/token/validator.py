@@ -387,7 +387,8 @@ def _check_claim_values(attempt: Attempt, rules: ClaimRules) -> None:
 
 def _check_scopes(attempt: Attempt, rules: ClaimRules) -> None:
     attempt.scopes = scopes_of(attempt.jws.unverified_claims, rules.scope_claims)
-    missing = [scope for scope in attempt.request.scopes if scope not in attempt.scopes]
+    granted = frozenset(attempt.scopes)
+    missing = [scope for scope in attempt.request.scopes if scope not in granted]
     if missing:
         raise Refused(
             Reason.SCOPE_INSUFFICIENT,

@@ -150,3 +150,29 @@ async def test_a_jwks_uri_that_is_no_url_is_refused_as_such(uri: str) -> None:
     with pytest.raises(DownloadFailed, match=r"has the jwks_uri .*; it must be a URL") as caught:
         await discover_jwks_url("https://i", download, 1, None)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "demand",
+    [
+        pytest.param({"a" + ".a" * 30_000: 1}, id="a path of dots"),
+        pytest.param({"a": ["b" * 70_000]}, id="more than any token"),
+    ],
+)
+async def test_required_claims_are_bounded(tmp_path: Path, demand: dict[str, object]) -> None:
+    async with running(tmp_path, listener("grpcio") + NESTED) as sidecar:
+        with fails(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", "required_claims_json"):
+            await sidecar.validate("x", required_claims_json=json.dumps(demand))
+
+
+async def test_many_demands_on_a_large_token_cost_their_sum(tmp_path: Path) -> None:
+    large = "limits: {token_bytes: 1MiB}\n"
+    async with running(tmp_path, listener("grpcio") + NESTED + large) as sidecar:
+        claims = {"scope": " ".join(map(str, range(50_000))), "n": list(range(50_000))}
+        token = await sidecar.issue(consumer="jack", claims_json=json.dumps(claims))
+        started = time.process_time()
+        demand = json.dumps({"n": list(range(-9_000, 0))})
+        assert not (await sidecar.validate(token, required_claims_json=demand)).valid
+        scopes = list(map(str, range(40_000, 60_000)))
+        assert not (await sidecar.validate(token, scopes=scopes)).valid
+        assert time.process_time() - started < 2
