@@ -51,11 +51,15 @@ def build(settings: Settings, generate: Generate) -> Snapshot:
 
 
 def source(issuer: issuers.Issuer) -> str:
-    """Where an issuer's keys come from: a URL, a file, or the configuration itself."""
+    """Where an issuer's keys come from: a URL, a file, or the configuration itself.
+
+    Clients are told, so the query of the URL, which may hold a secret, is left out.
+    """
     keys = issuer.keys
     if keys.discovery:
         return f"{issuer.issuer.removesuffix('/')}/.well-known/openid-configuration"
-    return keys.url or (keys.file.path if keys.file else "the configuration")
+    url = (keys.url or "").partition("?")[0]
+    return url or (keys.file.path if keys.file else "the configuration")
 
 
 def _issuer(setting: issuers.Issuer) -> Issuer:

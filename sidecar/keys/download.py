@@ -21,9 +21,10 @@ class DownloadFailed(Exception):
 async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]:
     """A `Download` of bodies of up to `max_bytes`, at most `concurrent` at a time.
 
-    The time of a download does not run while it waits for others.
-    It raises DownloadFailed for anything but a 200 with a whole body within the time: redirects
-    are not followed, since the configuration alone says where keys come from.
+    The time of a download does not run while it waits for others. It raises DownloadFailed for
+    anything but a 200 with a whole body within the time: redirects are not followed, since the
+    configuration alone says where keys come from. Messages leave out the query of the URL, which
+    may hold a secret.
     """
     places = asyncio.Semaphore(concurrent)
     contexts: dict[Path | None, ssl.SSLContext] = {}
@@ -34,15 +35,16 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
     ) as session:
 
         async def download(url: str, seconds: float, ca_file: Path | None) -> bytes:
+            shown = url.partition("?")[0]
             try:
                 if ca_file not in contexts:
                     contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
                 async with places, asyncio.timeout(seconds):
                     return await _get(session, url, contexts[ca_file], max_bytes)
             except TimeoutError as error:
-                raise DownloadFailed(f"{url} did not answer within {seconds:g} s") from error
+                raise DownloadFailed(f"{shown} did not answer within {seconds:g} s") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise DownloadFailed(f"{url} can't be fetched: {_cause(error)}") from error
+                raise DownloadFailed(f"{shown} can't be fetched: {_cause(error)}") from error
 
         yield download
 
@@ -50,20 +52,21 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
 async def _get(
     session: aiohttp.ClientSession, url: str, context: ssl.SSLContext, max_bytes: int
 ) -> bytes:
+    shown = url.partition("?")[0]
     async with session.get(url, ssl=context, allow_redirects=False) as response:
         if response.status in range(300, 400):
             raise DownloadFailed(
-                f"{url} answers {response.status}, a redirect, which is not followed: "
+                f"{shown} answers {response.status}, a redirect, which is not followed: "
                 "configure the URL that it leads to"
             )
         if response.status != 200:
-            raise DownloadFailed(f"{url} answers {response.status}")
+            raise DownloadFailed(f"{shown} answers {response.status}")
         body = bytearray()
         async for chunk in response.content.iter_chunked(65536):
             body += chunk
             if len(body) > max_bytes:
                 raise DownloadFailed(
-                    f"{url} answers with more than limits.keys_bytes, {max_bytes} bytes"
+                    f"{shown} answers with more than limits.keys_bytes, {max_bytes} bytes"
                 )
         return bytes(body)
 
@@ -73,6 +76,10 @@ def _cause(error: Exception) -> str:
         return f"its TLS certificate is not trusted ({error})"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"no connection to {error.host}:{error.port}: {_strerror(error.os_error)}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"the answer is no HTTP: {error.message}"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "it is no URL"
     return str(error) or type(error).__name__
 
 

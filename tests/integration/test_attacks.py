@@ -3,12 +3,14 @@
 import asyncio
 import json
 import socket
+import textwrap
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import jwt
 import pytest
 
 from sidecar.api.listener import ListenFailed, check_free
@@ -176,3 +178,36 @@ async def test_many_demands_on_a_large_token_cost_their_sum(tmp_path: Path) -> N
         scopes = list(map(str, range(40_000, 60_000)))
         assert not (await sidecar.validate(token, scopes=scopes)).valid
         assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        b"no HTTP\r\n\r\n",
+        b"",
+    ],
+)
+async def test_clients_and_the_log_never_see_the_query_of_a_url(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: bytes
+) -> None:
+    async with answering(answer) as url:
+        issuer = f"""
+        issuers:
+          - name: corp
+            issuer: https://corp.example
+            keys: {{url: '{url}?key=MARKER', timeout: 200ms}}
+            audiences: "*"
+        limits: {{keys_bytes: 5}}
+        """
+        at = listener("grpcio", services="validate")
+        async with running(tmp_path, at + textwrap.dedent(issuer)) as sidecar:
+            token = jwt.encode({"iss": "https://corp.example"}, SECRET, "HS256")
+            header = jwt.utils.base64url_encode(b'{"alg":"RS256"}').decode()
+            await asyncio.sleep(0.3)
+            refusal = await sidecar.validate(".".join([header, *token.split(".")[1:]]))
+    assert f"from {url}" in refusal.message
+    assert "MARKER" not in refusal.message + caplog.text
