@@ -47,13 +47,16 @@ def application(
 
 
 def _discovery(engine: Engine, request: web.Request) -> web.Response:
-    """Where the keys are (OpenID Connect Discovery 1.0), for the signers' one `iss`."""
+    """Where the keys are (OpenID Connect Discovery 1.0), for the signers' one `iss`.
+
+    Not to be cached: the place is made of the Host that the client named, which may be a lie.
+    """
     issuers = {signer.issuer for signer in engine.snapshot.signers.values()}
     if len(issuers) != 1:
         problem = f"{len(issuers)} different issuers are configured as signers; this needs one"
         return web.json_response({"error": problem}, status=404)
     document = {"issuer": issuers.pop(), "jwks_uri": str(request.url.with_path(JWKS_PATH))}
-    return web.json_response(document, headers=_JWKS_HEADERS)
+    return web.json_response(document, headers={"cache-control": "no-store"})
 
 
 @asynccontextmanager

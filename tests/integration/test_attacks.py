@@ -12,7 +12,9 @@ from pathlib import Path
 import grpc
 import jwt
 import pytest
+from aiohttp import ClientSession
 
+from deploy.demo.stage import free_port
 from sidecar.api.listener import ListenFailed, check_free
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.config.addresses import Address
@@ -211,3 +213,12 @@ async def test_clients_and_the_log_never_see_the_query_of_a_url(
             refusal = await sidecar.validate(".".join([header, *token.split(".")[1:]]))
     assert f"from {url}" in refusal.message
     assert "MARKER" not in refusal.message + caplog.text
+
+
+async def test_no_cache_keeps_where_another_client_says_the_keys_are(tmp_path: Path) -> None:
+    port = free_port()
+    http = f"http: {{address: '127.0.0.1:{port}'}}\n"
+    async with running(tmp_path, listener("grpcio") + NESTED + http), ClientSession() as client:
+        url = f"http://127.0.0.1:{port}/.well-known/openid-configuration"
+        async with client.get(url, headers={"host": "mallory.example"}) as answer:
+            assert answer.headers["cache-control"] == "no-store"
