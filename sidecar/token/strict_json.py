@@ -8,7 +8,8 @@ from typing import Any
 from sidecar.token.words import kind
 
 _MAX_NUMBER_CHARACTERS = 40
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# An open string runs to the end, and nothing is given back: else its quotes cost quadratic time.
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
