@@ -81,7 +81,7 @@ def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Min
         "exp": expire_time,
         "jti": token_id,
         **signer.claims,
-        **_additional_claims(order, signer, snapshot.limits),
+        **_additional_claims(order, signer, snapshot),
     }
     header = _header(order, signer, key, snapshot.limits)
     return Minted(
@@ -213,13 +213,21 @@ def _granted(order: Order, signer: Signer) -> bool:
     return bool(order.scopes)
 
 
-def _additional_claims(order: Order, signer: Signer, limits: Limits) -> Mapping[str, Any]:
-    claims = _json_object(order.claims_json, "claims_json", limits)
+def _additional_claims(order: Order, signer: Signer, snapshot: Snapshot) -> Mapping[str, Any]:
+    claims = _json_object(order.claims_json, "claims_json", snapshot.limits)
     reserved = REGISTERED_CLAIMS | signer.claims.keys()
+    if order.consumer and snapshot.consumers:
+        reserved |= _beginnings(snapshot.consumers.key_claim)
     if signer.scopes is not None or order.scopes:
         reserved |= SCOPE_CLAIMS
     _check_not_reserved(claims, reserved, "claims_json", "claim")
     return claims
+
+
+def _beginnings(path: str) -> set[str]:
+    """The names that could hide a claim at this path, as whole names are matched first."""
+    parts = path.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
 
 
 def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Mapping[str, Any]:
