@@ -247,12 +247,10 @@ def _check_algorithm(attempt: Attempt, _: ClaimRules) -> None:
 def _allowed_algorithms(attempt: Attempt) -> frozenset[str]:
     if attempt.consumer:
         return frozenset({attempt.consumer.algorithm})
-    issuer = attempt.issuer
-    if issuer is None or issuer.algorithms is not None:
-        return issuer.algorithms or frozenset() if issuer else frozenset()
-    if issuer.keys is None:
-        return ASYMMETRIC
-    return issuer.keys.algorithms & ASYMMETRIC
+    if attempt.issuer is None:
+        return frozenset()
+    # Whether a key fits is for the key check to say: one that is yet to be fetched may.
+    return ASYMMETRIC if attempt.issuer.algorithms is None else attempt.issuer.algorithms
 
 
 def _check_key(attempt: Attempt, _: ClaimRules) -> None:
