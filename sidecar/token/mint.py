@@ -126,14 +126,15 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
             "that is kept",
             "consumer",
         )
-    audiences = consumers.rules.audiences
+    audiences, longest = consumers.rules.audiences, consumers.rules.max_lifetime
+    longest = CONSUMER_MAX_LIFETIME if longest is None else min(longest, CONSUMER_MAX_LIFETIME)
     return Signer(
         name=consumer.name,
         issuer="",
         keys=(SigningKey("", consumer.algorithm, consumer.credential.material, None),),
         audiences=tuple(sorted(audiences)) if audiences else (),
-        lifetime=CONSUMER_LIFETIME,
-        max_lifetime=CONSUMER_MAX_LIFETIME,
+        lifetime=min(CONSUMER_LIFETIME, longest),
+        max_lifetime=longest,
         claims=_key_claim(order, consumer, consumers.key_claim),
     )
 
