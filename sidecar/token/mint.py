@@ -234,6 +234,8 @@ def _beginnings(path: str) -> set[str]:
 def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Mapping[str, Any]:
     additional = _json_object(order.headers_json, "headers_json", limits)
     _check_not_reserved(additional, RESERVED_HEADERS, "headers_json", "header parameter")
+    if not isinstance(additional.get("cty", ""), str):
+        raise _invalid("headers_json", "cty must be a string (RFC 7515, section 4.1.10)")
     critical = order.critical_headers
     for name in critical:
         if name not in additional:
