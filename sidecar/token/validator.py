@@ -5,9 +5,9 @@ the first check that fails gives the reason. Until the signature has been verifi
 the claims is acted on but for choosing whose keys to try.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sidecar.token import jws
 from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC
@@ -184,33 +184,36 @@ def _check_critical_headers(attempt: Attempt, rules: ClaimRules) -> None:
 def _check_issuer(attempt: Attempt, _: ClaimRules) -> None:
     if attempt.consumer:
         return
-    iss = attempt.jws.unverified_claims.get("iss")
     if attempt.issuer is None:
-        raise _nobody(attempt, iss)
-    expected = attempt.issuer.issuer
-    if expected is not None and iss != expected:
+        raise _nobody(attempt)
+    claims, expected = attempt.jws.unverified_claims, attempt.issuer.issuer
+    if expected is not None and claims.get("iss") != expected:
         raise Refused(
             Reason.ISSUER_MISMATCH,
-            f"iss is {quoted(iss)}; issuer {attempt.issuer.name} is {quoted(expected)}",
+            f"{_found_iss(claims)}; issuer {attempt.issuer.name} is {quoted(expected)}",
         )
 
 
-def _nobody(attempt: Attempt, iss: object) -> Refused:
-    snapshot = attempt.snapshot
+def _found_iss(claims: Mapping[str, Any]) -> str:
+    if "iss" not in claims:
+        return "the token has no iss"
+    iss = claims["iss"]
+    if isinstance(iss, str):
+        return f"iss is {quoted(iss)}"
+    return f"iss is {kind(iss)} and not a string"
+
+
+def _nobody(attempt: Attempt) -> Refused:
+    snapshot, iss = attempt.snapshot, attempt.jws.unverified_claims.get("iss")
     consumers = snapshot.consumers
     if consumers and (not isinstance(iss, str) or not snapshot.issuers_by_iss):
         return _no_consumer(attempt, consumers.key_claim)
     if consumers and find(attempt.jws.unverified_claims, consumers.key_claim) is not None:
         return _no_consumer(attempt, consumers.key_claim)
-    if iss is None:
-        found = "the token has no iss"
-    elif isinstance(iss, str):
-        found = f"iss is {quoted(iss)}"
-    else:
-        found = f"iss is {kind(iss)} and not a string"
     return Refused(
         Reason.ISSUER_UNKNOWN,
-        f"{found}; configured issuers are {listed(snapshot.issuers_by_iss)}",
+        f"{_found_iss(attempt.jws.unverified_claims)}; configured issuers are "
+        f"{listed(snapshot.issuers_by_iss)}",
     )
 
 
