@@ -38,7 +38,7 @@ def from_jwk(jwk: object) -> Key:
     declared = jwk.get("alg")
     if declared is None:
         return key
-    if declared not in key.algorithms:
+    if not isinstance(declared, str) or declared not in key.algorithms:
         raise UnusableKey(f"its alg is {quoted(declared)}, but it is {key.describe()}")
     return replace(key, algorithms=key.algorithms & _same_algorithm(declared))
 
