@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +58,7 @@ class RemoteKeys:
         self._keys: KeySet | None = None
         self._fetched_at = 0.0
         self._due = 0.0
+        self._rescheduled = asyncio.Event()
         self._failures = 0
         self._unknown_allowed_at = 0.0
 
@@ -65,11 +67,18 @@ class RemoteKeys:
         try:
             while True:
                 await asyncio.shield(self._shared_fetch())
-                while (wait := self._due - _time()) > 0:
-                    await asyncio.sleep(wait)
+                await self._until_due()
         finally:
             if self._running:
                 self._running.cancel()
+
+    async def _until_due(self) -> None:
+        """Sleeps until the next fetch is due, which one for an unknown `kid` moves."""
+        while (wait := self._due - _time()) > 0:
+            self._rescheduled.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._rescheduled.wait()
 
     async def wait_for_keys(self, timeout: float | None) -> None:
         """Waits for the fetch that is under way, if one is, for at most `timeout` seconds."""
@@ -103,6 +112,7 @@ class RemoteKeys:
             self._fail("an internal error; see the log")
         finally:
             self._running = None
+            self._rescheduled.set()
 
     def _accept(self, keys: KeySet) -> None:
         news = [str(one) for one in keys.unusable]
