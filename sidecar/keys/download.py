@@ -32,13 +32,21 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
     ) as session:
 
         async def download(url: str, timeout: float, ca_file: Path | None) -> bytes:
+            asked = False
             try:
                 if ca_file not in contexts:
-                    contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
+                    contexts[ca_file] = _context(url, ca_file)
                 async with asyncio.timeout(timeout), places:
+                    asked = True
                     return await _get(session, url, contexts[ca_file], max_bytes)
             except TimeoutError as error:
-                raise DownloadFailed(f"{url} did not answer within {timeout:g} s") from error
+                problem = (
+                    f"did not answer within {timeout:g} s"
+                    if asked
+                    else f"was not asked within {timeout:g} s: limits.concurrent_fetches, "
+                    f"{concurrent}, were under way"
+                )
+                raise DownloadFailed(f"{url} {problem}") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise DownloadFailed(f"{url} can't be fetched: {_cause(error)}") from error
 
@@ -66,7 +74,25 @@ async def _get(
         return bytes(body)
 
 
+def _context(url: str, ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        problem = "holds no PEM certificate"
+        raise DownloadFailed(f"{url} can't be fetched: {ca_file} {problem}") from error
+    except OSError as error:
+        problem = f"can't be read ({error.strerror})"
+        raise DownloadFailed(f"{url} can't be fetched: {ca_file} {problem}") from error
+
+
 def _cause(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return f"its TLS certificate is not trusted ({error})"
+    """What went wrong, without what the server sent, which messages of aiohttp quote."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its TLS certificate is not trusted ({error.certificate_error})"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"no TLS connection ({error.os_error})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return str(error.os_error)
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return "its answer is not whole and proper HTTP"
     return str(error) or type(error).__name__
