@@ -34,9 +34,18 @@ async def discover_jwks_url(
             "configured; they must be equal"
         )
     jwks_uri = document.get("jwks_uri")
-    schemes = {"https"} if urlsplit(issuer).scheme == "https" else {"http", "https"}
-    if not isinstance(jwks_uri, str) or urlsplit(jwks_uri).scheme not in schemes:
+    schemes = ("https",) if _scheme(issuer) == "https" else ("http", "https")
+    if not isinstance(jwks_uri, str) or _scheme(jwks_uri) not in schemes:
         raise DownloadFailed(
-            f"{url} has the jwks_uri {quoted(jwks_uri)}; needed is a URL with {' or '.join(schemes)}"
+            f"{url} has the jwks_uri {quoted(jwks_uri)}; needed is a URL with "
+            f"{' or '.join(schemes)}"
         )
     return jwks_uri
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL in lower case, empty where it is none."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
