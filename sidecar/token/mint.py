@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sidecar.token import base64url
@@ -50,7 +50,7 @@ class Order:
 class Minted:
     """A signed token; times in whole seconds since the epoch."""
 
-    token: str
+    token: str = field(repr=False)
     signer_name: str
     """Empty for a consumer's token."""
     token_id: str
