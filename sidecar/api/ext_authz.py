@@ -73,11 +73,12 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
 def _headers(
     http: attribute_context_pb2.AttributeContext.HttpRequest,
 ) -> dict[str, tuple[str, ...]]:
-    headers = {name.lower(): (value,) for name, value in http.headers.items()}
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in http.headers.items():
+        headers[name.lower()] = (*headers.get(name.lower(), ()), value)
     for one in http.header_map.headers:
         value = one.raw_value.decode("utf-8", "replace") if one.raw_value else one.value
-        name = one.key.lower()
-        headers[name] = (*headers.get(name, ()), value)
+        headers[one.key.lower()] = (*headers.get(one.key.lower(), ()), value)
     return headers
 
 
