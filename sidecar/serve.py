@@ -15,10 +15,10 @@ from typing import Any, Final
 from grpc_health.v1 import health, health_pb2
 
 from sidecar import __version__
-from sidecar.api import ext_authz, token_service
 from sidecar.api.listener import Listener, bind
-from sidecar.api.services import handlers
+from sidecar.api.services import AUTHORIZATION, TOKEN_SERVICE, described, handlers
 from sidecar.authorization.policy import policy_of
+from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration
 from sidecar.config.snapshot import build
 from sidecar.engine import Engine
@@ -26,7 +26,7 @@ from sidecar.keys.generated import generate_private_key
 from sidecar.readiness import Missing, missing
 from sidecar.token.keyset import KeySet
 
-HEALTH_SERVICES: Final = ("", token_service.SERVICE, ext_authz.SERVICE)
+HEALTH_SERVICES: Final = ("", TOKEN_SERVICE, AUTHORIZATION)
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -84,8 +84,7 @@ class Sidecar:
             await self._set_health()
             stack.callback(self._remove_sockets)
             for settings in self._settings.listeners:
-                served = handlers(settings.services, self.engine, self._policy)
-                self._listeners += (bind(settings, served, self._health),)
+                self._listeners += (self._bind(settings),)
             stack.push_async_callback(self._stop_listeners)
             await self._start_http(stack)
             await self._start_fetching(stack)
@@ -105,6 +104,10 @@ class Sidecar:
     async def wait_until_ready(self) -> None:
         """Returns when nothing is missing any more."""
         await self._ready.wait()
+
+    def _bind(self, settings: ListenerSettings) -> Listener:
+        served = handlers(settings.services, self.engine, self._policy)
+        return bind(settings, served, described(settings.services), self._health)
 
     async def _announce(self, announce: Callable[[str], None]) -> None:
         await self.wait_until_ready()

@@ -21,7 +21,6 @@ from sidecar.engine import Engine
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 
-SERVICE: Final = "envoy.service.auth.v3.Authorization"
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
     Failure.UNAUTHENTICATED: code_pb2.UNAUTHENTICATED,

@@ -6,14 +6,13 @@ import importlib.util
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
@@ -57,9 +56,12 @@ class Listener:
 def bind(
     settings: ListenerSettings,
     services: Mapping[str, Handlers],
+    described: Sequence[str],
     health_service: health.aio.HealthServicer,
 ) -> Listener:
-    """A listener for these services, by full name, and for health checking and reflection.
+    """A listener for these services, by full name, for health checking, and for reflection.
+
+    Reflection lists the services that are `described`.
 
     Raises ListenFailed where the address can't be had.
     """
@@ -69,7 +71,9 @@ def bind(
         server.add_registered_method_handlers(name, dict(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     if settings.reflection:
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        from grpc_reflection.v1alpha import reflection
+
+        names = (*described, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     with _binding(settings):
         port = server.add_insecure_port(str(settings.address))

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-SERVICE = "sidecar.v1.TokenService"
-
 
 class TokenService:
     """The methods of the service that work, on one engine."""
