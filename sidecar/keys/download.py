@@ -1,6 +1,7 @@
 """Fetching a small JSON document over HTTP, with every bound that a hostile server needs."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -31,19 +32,19 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
         connector=aiohttp.TCPConnector(limit=concurrent),
     ) as session:
 
-        async def download(url: str, timeout: float, ca_file: Path | None) -> bytes:
+        async def download(url: str, seconds: float, ca_file: Path | None) -> bytes:
             asked = False
             try:
                 if ca_file not in contexts:
                     contexts[ca_file] = _context(url, ca_file)
-                async with asyncio.timeout(timeout), places:
+                async with asyncio.timeout(seconds), places:
                     asked = True
                     return await _get(session, url, contexts[ca_file], max_bytes)
             except TimeoutError as error:
                 problem = (
-                    f"did not answer within {timeout:g} s"
+                    f"did not answer within {seconds:g} s"
                     if asked
-                    else f"was not asked within {timeout:g} s: limits.concurrent_fetches, "
+                    else f"was not asked within {seconds:g} s: limits.concurrent_fetches, "
                     f"{concurrent}, were under way"
                 )
                 raise DownloadFailed(f"{url} {problem}") from error
@@ -81,7 +82,7 @@ def _context(url: str, ca_file: Path | None) -> ssl.SSLContext:
         problem = "holds no PEM certificate"
         raise DownloadFailed(f"{url} can't be fetched: {ca_file} {problem}") from error
     except OSError as error:
-        problem = f"can't be read ({error.strerror})"
+        problem = f"can't be read ({_strerror(error)})"
         raise DownloadFailed(f"{url} can't be fetched: {ca_file} {problem}") from error
 
 
@@ -92,7 +93,12 @@ def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return f"no TLS connection ({error.os_error})"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return str(error.os_error)
+        return f"no connection to {error.host}:{error.port}: {_strerror(error.os_error)}"
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
         return "its answer is not whole and proper HTTP"
     return str(error) or type(error).__name__
+
+
+def _strerror(error: OSError) -> str:
+    """The cause, of which asyncio's own text repeats the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -49,7 +49,7 @@ async def test_code(reason: ErrorReason, code: grpc.StatusCode) -> None:
 async def test_error_info_names_the_reason_as_the_contract_does(reason: ErrorReason) -> None:
     info = (await aborted(CallFailed(reason, "why"))).info
     assert info.domain == "jwt-sidecar"
-    assert reason_pb2.ErrorReason.Value(f"ERROR_REASON_{info.reason}") == reason
+    assert reason_pb2.ErrorReason.Value(f"ERROR_REASON_{info.reason}") == reason.value
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -21,7 +21,7 @@ async def validated(shown: str, kid: str | None = "k1") -> messages.Token:
 
 
 async def test_every_field_of_an_issuers_token() -> None:
-    claims = {
+    claims: dict[str, Any] = {
         "iss": ISS,
         "sub": "alice",
         "aud": ["orders", "stock"],

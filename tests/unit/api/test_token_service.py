@@ -208,11 +208,11 @@ async def test_an_order_that_can_not_be_filled_fails_the_call() -> None:
 async def test_a_method_that_is_not_served_says_what_it_needs() -> None:
     call: Any = Call()
     with pytest.raises(Aborted) as ended:
-        await not_served("IssueToken", "issue")(messages.IssueTokenRequest(), call)
+        await not_served("IssueToken", ["issue", "admin"])(messages.IssueTokenRequest(), call)
     assert ended.value.code is grpc.StatusCode.PERMISSION_DENIED
     assert ended.value.info.reason == "NOT_SERVED_HERE"
     assert str(ended.value) == (
-        "IssueToken is not served on this listener; it needs 'issue' in the listener's services"
+        "IssueToken is not served here; its listener's services must name admin or issue"
     )
 
 

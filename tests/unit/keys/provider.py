@@ -64,7 +64,6 @@ class Issuer:
     published: list[tuple[float, tuple[str | None, ...] | None, str]] = field(default_factory=list)
     """When, which `kid`s or None, and what was wrong."""
 
-    @property
     def key_ids(self) -> tuple[str | None, ...] | None:
         """The `kid`s in use, None while there are no keys."""
         return self.published[-1][1]

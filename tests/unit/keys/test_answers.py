@@ -56,7 +56,7 @@ async def test_a_first_fetch_that_fails_gives_no_keys_and_says_why(
 ) -> None:
     async with running(Provider(answer)) as issuer:
         await until(5)
-        assert (issuer.key_ids, issuer.problem) == (None, problem)
+        assert (issuer.key_ids(), issuer.problem) == (None, problem)
 
 
 @pytest.mark.parametrize(("answer", "problem"), BAD)
@@ -66,16 +66,16 @@ async def test_old_keys_outlive_a_fetch_that_fails(answer: Script, problem: str)
         await until(605)
         assert (issuer.published[1][1:]) == (("k1",), problem)
         await until(607)
-        assert (issuer.key_ids, issuer.problem) == (("k2",), "")
+        assert (issuer.key_ids(), issuer.problem) == (("k2",), "")
 
 
 @in_simulated_time
 async def test_an_error_of_ours_is_a_failed_fetch_too() -> None:
     async with running(Provider(K1, ZeroDivisionError("MARKER"), K2), refresh=600) as issuer:
         await until(600)
-        assert (issuer.key_ids, issuer.problem) == (("k1",), "an internal error; see the log")
+        assert (issuer.key_ids(), issuer.problem) == (("k1",), "an internal error; see the log")
         await until(601)
-        assert issuer.key_ids == ("k2",)
+        assert issuer.key_ids() == ("k2",)
 
 
 def test_unusable_members_are_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +86,7 @@ def test_unusable_members_are_warned_about_once(caplog: pytest.LogCaptureFixture
     async def fetch_five_times() -> None:
         async with running(Provider(mixed, mixed, ANSWERS_500, mixed, both), refresh=100) as issuer:
             await until(310)
-            assert issuer.key_ids == ("k1",)
+            assert issuer.key_ids() == ("k1",)
 
     fetch_five_times()
     warned = [one.getMessage() for one in caplog.records if "unusable" in one.getMessage()]

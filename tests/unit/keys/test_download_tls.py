@@ -14,7 +14,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "ours")
 
 
-async def hello(_: web.Request) -> web.StreamResponse:
+async def hello(_: web.BaseRequest) -> web.StreamResponse:
     """Answers anything."""
     return web.Response(body=b"hello")
 

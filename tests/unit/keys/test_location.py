@@ -93,20 +93,20 @@ async def test_schemes(issuer: str, jwks_uri: str) -> None:
 )
 async def test_a_location_that_is_refused(jwks_uri: Any) -> None:
     assert await failure(document(issuer=ISSUER, jwks_uri=jwks_uri)) == (
-        f"{DOCUMENT} has the jwks_uri {json.dumps(jwks_uri)}; needed is a URL with https"
+        f"{DOCUMENT} has the jwks_uri {json.dumps(jwks_uri)}; it must be a URL with https"
     )
 
 
 async def test_no_location_at_all() -> None:
     assert await failure(document(issuer=ISSUER)) == (
-        f"{DOCUMENT} has the jwks_uri null; needed is a URL with https"
+        f"{DOCUMENT} has the jwks_uri null; it must be a URL with https"
     )
 
 
 async def test_both_schemes_are_named_where_both_would_do() -> None:
     assert await failure(document(issuer="http://idp", jwks_uri="ftp://idp"), "http://idp") == (
-        'http://idp/.well-known/openid-configuration has the jwks_uri "ftp://idp"; needed is a '
-        "URL with http or https"
+        'http://idp/.well-known/openid-configuration has the jwks_uri "ftp://idp"; it must be a '
+        "URL with http, https"
     )
 
 
