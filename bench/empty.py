@@ -29,7 +29,8 @@ async def serve(path: str, transport: str) -> None:
         {"address": f"unix:{path}", "services": ["validate"], "transport": transport},
         context=Surroundings("", {}),
     )
-    listener = bind(settings, {SERVICE: {METHOD: method(nothing)}}, health.aio.HealthServicer())
+    services = {SERVICE: {METHOD: method(nothing)}}
+    listener = bind(settings, services, (), health.aio.HealthServicer())
     await listener.server.start()
     gc.collect()
     gc.freeze()
