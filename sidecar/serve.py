@@ -18,6 +18,7 @@ from sidecar import __version__
 from sidecar.api.listener import Listener, bind
 from sidecar.api.services import AUTHORIZATION, TOKEN_SERVICE, described, handlers
 from sidecar.authorization.policy import policy_of
+from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration
 from sidecar.config.snapshot import build
@@ -29,6 +30,8 @@ from sidecar.token.keyset import KeySet
 HEALTH_SERVICES: Final = ("", TOKEN_SERVICE, AUTHORIZATION)
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+_NO_RELOAD: Final = "SIGHUP: this version does not read its configuration again; restart it"
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Sidecar:
         self._policy = policy_of(self._settings.authorization)
         self._health = health.aio.HealthServicer()
         self._listeners: tuple[Listener, ...] = ()
+        self._http: Address | None = None
         self._keys_changed = asyncio.Event()
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -66,6 +70,7 @@ class Sidecar:
             stop.set()
 
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, log.warning, _NO_RELOAD)
         for one in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(one, stopped, one)
         async with self.serving():
@@ -114,7 +119,7 @@ class Sidecar:
         addresses = [listener.describe() for listener in self._listeners]
         if self._settings.http:
             serve = ", ".join(self._settings.http.serve)
-            addresses.append(f"http {self._settings.http.address} ({serve})")
+            addresses.append(f"http {self._http} ({serve})")
         announce(f"jwt-sidecar {__version__} is ready on {' and '.join(addresses)}")
 
     async def _set_health(self) -> None:
@@ -166,7 +171,7 @@ class Sidecar:
         from sidecar.api.http import application, serving
 
         app = application(self.engine, self._settings.http.serve, self.missing)
-        await stack.enter_async_context(serving(self._settings.http.address, app))
+        self._http = await stack.enter_async_context(serving(self._settings.http.address, app))
 
     async def _stop_listeners(self) -> None:
         grace = self._settings.shutdown.grace

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from sidecar.api.listener import Handlers, Method, method
-from sidecar.api.token_service import TokenService, not_served
+from sidecar.api.token_service import TokenService, decoding, not_served
 from sidecar.authorization.policy import Policy
 from sidecar.engine import Engine
 from sidecar.v1 import token_service_pb2 as messages
@@ -41,19 +41,7 @@ def described(services: Collection[str]) -> tuple[str, ...]:
 
 def _token_methods(service: TokenService) -> dict[str, Method]:
     return {
-        "ValidateToken": method(
-            service.validate_token,
-            messages.ValidateTokenRequest.FromString,
-            messages.ValidateTokenResponse.SerializeToString,
-        ),
-        "GetJwks": method(
-            service.get_jwks,
-            messages.GetJwksRequest.FromString,
-            messages.GetJwksResponse.SerializeToString,
-        ),
-        "IssueToken": method(
-            service.issue_token,
-            messages.IssueTokenRequest.FromString,
-            messages.IssueTokenResponse.SerializeToString,
-        ),
+        "ValidateToken": method(decoding(service.validate_token, messages.ValidateTokenRequest)),
+        "GetJwks": method(decoding(service.get_jwks, messages.GetJwksRequest)),
+        "IssueToken": method(decoding(service.issue_token, messages.IssueTokenRequest)),
     }

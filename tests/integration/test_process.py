@@ -129,6 +129,13 @@ async def test_on_sigterm_health_says_not_serving_and_calls_still_pass(
         assert await child.wait() == 0
 
 
+async def test_sighup_ends_nothing(configuration: Path) -> None:
+    async with serving(configuration) as child:
+        child.send_signal(signal.SIGHUP)
+        status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
+        assert (status, child.returncode) == (0, None)
+
+
 async def test_a_socket_left_by_a_killed_process_is_replaced(configuration: Path) -> None:
     async with serving(configuration) as child:
         child.kill()
