@@ -74,8 +74,8 @@ class Sidecar:
         for one in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(one, stopped, one)
         async with self.serving():
-            gc.collect()
             gc.freeze()
+            gc.enable()
             announcing = asyncio.create_task(self._announce(announce))
             await stop.wait()
             announcing.cancel()
@@ -90,9 +90,9 @@ class Sidecar:
             stack.callback(self._remove_sockets)
             for settings in self._settings.listeners:
                 self._listeners += (self._bind(settings),)
-            stack.push_async_callback(self._stop_listeners)
             await self._start_http(stack)
             await self._start_fetching(stack)
+            stack.push_async_callback(self._stop_listeners)
             for listener in self._listeners:
                 await listener.server.start()
             yield
