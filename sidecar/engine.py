@@ -1,4 +1,4 @@
-"""One running sidecar's answer to the question: may this token pass?
+"""One running sidecar's answer to the question whether a token may pass.
 
 Holds the current `Snapshot` and swaps it whole. A request is judged by the one that it started
 with; where that lacks a key which its issuer may have published since, once more by the next.
@@ -17,7 +17,10 @@ from sidecar.token.snapshot import Snapshot
 from sidecar.token.validator import validate
 
 MOST_WAITED: Final = 10.0
-"""Seconds that a call waits for keys at most, whatever its own deadline."""
+"""Seconds that a call waits for keys at most."""
+WAITED_SHARE: Final = 0.8
+"""Of a call's own time: the answer must be there before the caller gives up, since some take a
+deadline that passed for a yes."""
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +28,10 @@ log = logging.getLogger(__name__)
 class KeySource(Protocol):
     """What the engine needs of an issuer's remote keys."""
 
-    async def wait_for_keys(self, timeout: float | None) -> None:
+    async def wait_for_keys(self, at_most: float) -> None:
         """Waits for the fetch that is under way, if one is."""
 
-    async def fetch_unknown_key(self, timeout: float | None) -> bool:
+    async def fetch_unknown_key(self, at_most: float) -> bool:
         """Fetches again where that is allowed; whether the keys may be others now."""
 
 
@@ -47,7 +50,7 @@ class Engine:
         self._new_token_id = new_token_id
 
     async def decide(self, request: Request, deadline: float | None = None) -> Verdict:
-        """Whether the token may pass; waits for keys at most `deadline` seconds.
+        """Whether the token may pass; `deadline` is how many seconds the caller waits.
 
         Raises CallFailed for a request that can't be answered, and nothing else: an error of
         ours is a refusal with STATE_UNAVAILABLE.
@@ -70,12 +73,12 @@ class Engine:
         source = self.key_sources.get(refusal.issuer_name)
         if source is None:
             return False
-        timeout = min(MOST_WAITED, deadline) if deadline is not None else MOST_WAITED
+        at_most = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
         if refusal.reason is Reason.KEYS_UNAVAILABLE:
-            await source.wait_for_keys(timeout)
+            await source.wait_for_keys(at_most)
             return True
         if refusal.reason is Reason.KEY_NOT_FOUND:
-            return await source.fetch_unknown_key(timeout)
+            return await source.fetch_unknown_key(at_most)
         return False
 
     def mint(self, order: Order) -> Minted:
@@ -87,5 +90,6 @@ class Engine:
         return public_jwks(self.snapshot.signers.values())
 
     def set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
-        """Swaps the snapshot for one with these keys of this issuer."""
-        self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)
+        """Swaps the snapshot for one with these keys of this issuer, if it is still configured."""
+        if issuer_name in self.snapshot.issuers:
+            self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)

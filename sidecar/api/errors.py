@@ -27,8 +27,10 @@ CODES: Final = {
 
 
 def status_of(failure: CallFailed) -> status_pb2.Status:
-    """The google.rpc.Status of a failed call, with ErrorInfo and, for INVALID_ARGUMENT, the
-    BadRequest that names the field."""
+    """The google.rpc.Status of a failed call.
+
+    It has an ErrorInfo and, for INVALID_ARGUMENT, the BadRequest that names the field.
+    """
     code = CODES[failure.reason]
     status = status_pb2.Status(code=code, message=failure.message)
     status.details.add().Pack(

@@ -21,7 +21,6 @@ from sidecar.engine import Engine
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 
-SERVICE: Final = "envoy.service.auth.v3.Authorization"
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
     Failure.UNAUTHENTICATED: code_pb2.UNAUTHENTICATED,
@@ -40,8 +39,10 @@ class Authorization:
         self._policy = policy
 
     async def check(self, message: bytes, context: Any) -> bytes:
-        """Whether a request may pass. Takes and gives a serialized message, so that one which
-        does not even parse is denied too, and never raises."""
+        """Whether a request may pass; never raises.
+
+        Takes and gives a serialized message, so that one which does not even parse is denied.
+        """
         try:
             request = http_request(external_auth_pb2.CheckRequest.FromString(message))
 
@@ -49,7 +50,7 @@ class Authorization:
                 return await self._engine.decide(asked, context.time_remaining())
 
             answer = await authorize(request, self._policy, decide)
-            return check_response(answer, self._policy).SerializeToString()
+            return serialized(answer, self._policy)
         except Exception:
             log.exception("an ext_authz check failed")
             refusal = Refusal(
@@ -57,7 +58,7 @@ class Authorization:
                 "the sidecar failed while deciding; the cause is in its log",
             )
             answer = denied(refusal, self._policy)
-            return check_response(answer, self._policy).SerializeToString()
+            return serialized(answer, self._policy)
 
 
 def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
@@ -73,12 +74,19 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
 def _headers(
     http: attribute_context_pb2.AttributeContext.HttpRequest,
 ) -> dict[str, tuple[str, ...]]:
-    headers = {name.lower(): (value,) for name, value in http.headers.items()}
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in http.headers.items():
+        headers[name.lower()] = (*headers.get(name.lower(), ()), value)
     for one in http.header_map.headers:
         value = one.raw_value.decode("utf-8", "replace") if one.raw_value else one.value
-        name = one.key.lower()
-        headers[name] = (*headers.get(name, ()), value)
+        headers[one.key.lower()] = (*headers.get(one.key.lower(), ()), value)
     return headers
+
+
+def serialized(answer: Answer, policy: Policy) -> bytes:
+    """The bytes of an answer's message."""
+    data: bytes = check_response(answer, policy).SerializeToString()
+    return data
 
 
 def check_response(answer: Answer, policy: Policy) -> external_auth_pb2.CheckResponse:

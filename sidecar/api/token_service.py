@@ -1,7 +1,9 @@
 """sidecar.v1.TokenService: messages in, messages out."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError, Message
 
 from sidecar.api import fields
 from sidecar.api.errors import abort
@@ -17,14 +19,9 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-SERVICE = "sidecar.v1.TokenService"
-
 
 class TokenService:
-    """The methods of the service that work, on one engine.
-
-    A listener registers those that its `services` ask for; the others answer as `not_served`.
-    """
+    """The methods of the service that work, on one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -56,16 +53,31 @@ class TokenService:
         return messages.GetJwksResponse(jwks_json=self._engine.jwks())
 
 
-def not_served(method: str, service: str) -> Callable[[Any, "Context"], Awaitable[Any]]:
+def decoding(
+    handler: Callable[[Any, "Context"], Awaitable[Message]], request: type[Message]
+) -> Callable[[bytes, "Context"], Awaitable[bytes]]:
+    """A handler of bytes around one of messages; what is no such message is INVALID_ARGUMENT."""
+
+    async def handle(data: bytes, context: "Context") -> bytes:
+        try:
+            message = request.FromString(data)
+        except DecodeError:
+            problem = f"the request is no {request.DESCRIPTOR.name}, or has text that is not UTF-8"
+            await abort(context, CallFailed(ErrorReason.FIELD_INVALID, problem))
+        return (await handler(message, context)).SerializeToString()
+
+    return handle
+
+
+def not_served(
+    method: str, services: Collection[str]
+) -> Callable[[Any, "Context"], Awaitable[Any]]:
     """A handler for a method that this listener does not serve: it refuses and says why."""
+    needed = " or ".join(sorted(services))
 
     async def refuse(_: Any, context: "Context") -> Any:
-        failure = CallFailed(
-            ErrorReason.NOT_SERVED_HERE,
-            f"{method} is not served on this listener; it needs {service!r} in the listener's "
-            "services",
-        )
-        await abort(context, failure)
+        message = f"{method} is not served here; its listener's services must name {needed}"
+        await abort(context, CallFailed(ErrorReason.NOT_SERVED_HERE, message))
 
     return refuse
 

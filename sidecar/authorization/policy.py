@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sidecar.config import authorization as settings
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderSource:
@@ -60,3 +62,31 @@ class Policy:
     json_body: bool = True
     """Whether a denial has a JSON body."""
     dynamic_metadata: bool = True
+
+
+def policy_of(configured: settings.Authorization | None) -> Policy:
+    """The policy that the configuration asks for."""
+    if configured is None:
+        return Policy()
+    forward = configured.forward
+    return Policy(
+        tuple(_source(one) for one in configured.token_from),
+        Forward(
+            forward.headers,
+            forward.payload_header or "",
+            forward.consumer_header or "",
+            forward.label_headers,
+            forward.remove_token,
+        ),
+        configured.denied.realm,
+        configured.denied.body == "json",
+        configured.dynamic_metadata,
+    )
+
+
+def _source(configured: settings.TokenSource) -> Source:
+    if configured.header:
+        return HeaderSource(configured.header, configured.prefix)
+    if configured.query:
+        return QuerySource(configured.query)
+    return CookieSource(configured.cookie or "")

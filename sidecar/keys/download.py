@@ -1,6 +1,7 @@
 """Fetching a small JSON document over HTTP, with every bound that a hostile server needs."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,24 +22,32 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
     """A `Download` of bodies of up to `max_bytes`, at most `concurrent` at a time.
 
     It raises DownloadFailed for anything but a 200 with a whole body within the time: redirects
-    are not followed, since the configuration alone says where keys come from.
+    are not followed, since the configuration alone says where keys come from. Waiting for one
+    of the places takes nothing of a download's time.
     """
     places = asyncio.Semaphore(concurrent)
     contexts: dict[Path | None, ssl.SSLContext] = {}
+
+    def trust(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
+        """What TLS is checked with: it takes megabytes, so it is loaded where it is needed."""
+        if not url.lower().startswith("https:"):
+            return True
+        if ca_file not in contexts:
+            contexts[ca_file] = _context(url, ca_file)
+        return contexts[ca_file]
+
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"accept": "application/jwk-set+json, application/json"},
         connector=aiohttp.TCPConnector(limit=concurrent),
     ) as session:
 
-        async def download(url: str, timeout: float, ca_file: Path | None) -> bytes:
+        async def download(url: str, seconds: float, ca_file: Path | None) -> bytes:
             try:
-                if ca_file not in contexts:
-                    contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
-                async with asyncio.timeout(timeout), places:
-                    return await _get(session, url, contexts[ca_file], max_bytes)
+                async with places, asyncio.timeout(seconds):
+                    return await _get(session, url, trust(url, ca_file), max_bytes)
             except TimeoutError as error:
-                raise DownloadFailed(f"{url} did not answer within {timeout:g} s") from error
+                raise DownloadFailed(f"{url} did not answer within {seconds:g} s") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise DownloadFailed(f"{url} can't be fetched: {_cause(error)}") from error
 
@@ -46,9 +55,9 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
 
 
 async def _get(
-    session: aiohttp.ClientSession, url: str, context: ssl.SSLContext, max_bytes: int
+    session: aiohttp.ClientSession, url: str, trusted: ssl.SSLContext | bool, max_bytes: int
 ) -> bytes:
-    async with session.get(url, ssl=context, allow_redirects=False) as response:
+    async with session.get(url, ssl=trusted, allow_redirects=False) as response:
         if response.status in range(300, 400):
             raise DownloadFailed(
                 f"{url} answers {response.status}, a redirect, which is not followed: "
@@ -66,7 +75,30 @@ async def _get(
         return bytes(body)
 
 
+def _context(url: str, ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        problem = "holds no PEM certificate"
+        raise DownloadFailed(f"{url} can't be fetched: {ca_file} {problem}") from error
+    except OSError as error:
+        problem = f"can't be read ({_strerror(error)})"
+        raise DownloadFailed(f"{url} can't be fetched: {ca_file} {problem}") from error
+
+
 def _cause(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return f"its TLS certificate is not trusted ({error})"
+    """What went wrong, without what the server sent, which messages of aiohttp quote."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its TLS certificate is not trusted ({error.certificate_error})"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"no TLS connection ({error.os_error})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection to {error.host}:{error.port}: {_strerror(error.os_error)}"
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return "its answer is not whole and proper HTTP"
     return str(error) or type(error).__name__
+
+
+def _strerror(error: OSError) -> str:
+    """The cause, of which asyncio's own text repeats the address."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from sidecar.keys.download import Download, DownloadFailed
 from sidecar.token.strict_json import parse_object
-from sidecar.token.words import quoted
+from sidecar.token.words import names, quoted
 
 _DEPTH = 16
 
@@ -16,7 +16,7 @@ def discovery_url(issuer: str) -> str:
 
 
 async def discover_jwks_url(
-    issuer: str, download: Download, timeout: float, ca_file: Path | None
+    issuer: str, download: Download, seconds: float, ca_file: Path | None
 ) -> str:
     """The `jwks_uri` of the issuer's discovery document.
 
@@ -25,7 +25,7 @@ async def discover_jwks_url(
     """
     url = discovery_url(issuer)
     try:
-        document = parse_object(await download(url, timeout, ca_file), _DEPTH)
+        document = parse_object(await download(url, seconds, ca_file), _DEPTH)
     except ValueError as error:
         raise DownloadFailed(f"{url} is no discovery document: {error}") from error
     if document.get("issuer") != issuer:
@@ -34,9 +34,17 @@ async def discover_jwks_url(
             "configured; they must be equal"
         )
     jwks_uri = document.get("jwks_uri")
-    schemes = {"https"} if urlsplit(issuer).scheme == "https" else {"http", "https"}
-    if not isinstance(jwks_uri, str) or urlsplit(jwks_uri).scheme not in schemes:
+    schemes = {"https"} if _scheme(issuer) == "https" else {"http", "https"}
+    if not isinstance(jwks_uri, str) or _scheme(jwks_uri) not in schemes:
         raise DownloadFailed(
-            f"{url} has the jwks_uri {quoted(jwks_uri)}; needed is a URL with {' or '.join(schemes)}"
+            f"{url} has the jwks_uri {quoted(jwks_uri)}; it must be a URL with {names(schemes)}"
         )
     return jwks_uri
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL in lower case, empty where it is none."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""

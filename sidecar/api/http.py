@@ -1,0 +1,79 @@
+"""The HTTP face: liveness, readiness, and the signers' public keys."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+
+from aiohttp import web
+
+from sidecar.api.listener import binding, remove_socket
+from sidecar.config.addresses import Address
+from sidecar.engine import Engine
+from sidecar.readiness import Missing
+
+JWKS_PATH = "/.well-known/jwks.json"
+_JWKS_HEADERS = {"cache-control": "public, max-age=300"}
+
+
+def application(
+    engine: Engine, serve: Collection[str], missing: Callable[[], tuple[Missing, ...]]
+) -> web.Application:
+    """The paths of `http.serve`; `missing` says what keeps the sidecar from being ready."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        lacks = missing()
+        body = {"ready": not lacks, "missing": [asdict(one) for one in lacks]}
+        return web.json_response(body, status=503 if lacks else 200)
+
+    async def jwks(_: web.Request) -> web.Response:
+        return web.Response(
+            text=engine.jwks(), content_type="application/jwk-set+json", headers=_JWKS_HEADERS
+        )
+
+    async def discovery(request: web.Request) -> web.Response:
+        return _discovery(engine, request)
+
+    app = web.Application()
+    if "health" in serve:
+        app.router.add_get("/livez", livez)
+        app.router.add_get("/readyz", readyz)
+    if "jwks" in serve:
+        app.router.add_get(JWKS_PATH, jwks)
+        app.router.add_get("/.well-known/openid-configuration", discovery)
+    return app
+
+
+def _discovery(engine: Engine, request: web.Request) -> web.Response:
+    """Where the keys are (OpenID Connect Discovery 1.0), for the signers' one `iss`."""
+    issuers = {signer.issuer for signer in engine.snapshot.signers.values()}
+    if len(issuers) != 1:
+        problem = f"{len(issuers)} different issuers are configured as signers; this needs one"
+        return web.json_response({"error": problem}, status=404)
+    document = {"issuer": issuers.pop(), "jwks_uri": str(request.url.with_path(JWKS_PATH))}
+    return web.json_response(document, headers=_JWKS_HEADERS)
+
+
+@asynccontextmanager
+async def serving(address: Address, app: web.Application) -> AsyncIterator[Address]:
+    """Serves the application at an address and gives the one that was bound.
+
+    Raises ListenFailed.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        with binding(address):
+            await _site(runner, address).start()
+        yield address if address.is_unix else replace(address, port=runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+        remove_socket(address)
+
+
+def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:
+    if address.is_unix:
+        return web.UnixSite(runner, address.path)
+    return web.TCPSite(runner, address.host, address.port)

@@ -1,0 +1,175 @@
+"""One gRPC listener: a bound address, a transport, and the services that it serves."""
+
+import contextlib
+import errno
+import importlib.util
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+
+from sidecar.config.addresses import Address
+from sidecar.config.listeners import Listener as ListenerSettings
+
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""Envoy may send a request's body along; one refused here would be an RPC error, which Envoy
+lets through where `failure_mode_allow` is on."""
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", 65536),
+    ("grpc.absolute_max_metadata_size", 65536),
+)
+
+Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Handlers = Mapping[str, Method]
+
+
+class ListenFailed(Exception):
+    """An address can't be listened on; the message names it, the cause and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A server that is bound to its address."""
+
+    address: Address
+    services: tuple[str, ...]
+    transport: str
+    server: grpc.aio.Server
+
+    def describe(self) -> str:
+        """Address, transport and services, for the line that says the sidecar is ready."""
+        return f"{self.address} ({self.transport}; {', '.join(self.services)})"
+
+    def close(self) -> None:
+        """Removes what a Unix socket leaves behind."""
+        remove_socket(self.address)
+
+
+def bind(
+    settings: ListenerSettings,
+    services: Mapping[str, Handlers],
+    described: Sequence[str],
+    health_service: health.aio.HealthServicer,
+) -> Listener:
+    """A listener for these services, by full name, for health checking, and for reflection.
+
+    Reflection lists the services that are `described`.
+
+    Raises ListenFailed where the address can't be had.
+    """
+    transport = _transport(settings)
+    server = _server(transport)
+    for name, handlers in services.items():
+        server.add_registered_method_handlers(name, dict(handlers))
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    if settings.reflection:
+        from grpc_reflection.v1alpha import reflection
+
+        names = (*described, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    with binding(settings.address, settings.mode):
+        port = server.add_insecure_port(str(settings.address))
+    address = settings.address if settings.address.is_unix else replace(settings.address, port=port)
+    return Listener(address, settings.services, transport, server)
+
+
+def check_free(address: Address) -> None:
+    """Whether an address can be bound, with the cause that the gRPC libraries keep to themselves.
+
+    A Unix socket that nobody listens on any more is removed. Raises ListenFailed.
+    """
+    if address.is_unix:
+        _check_socket_free(Path(address.path))
+    else:
+        _check_port_free(address)
+
+
+def remove_socket(address: Address) -> None:
+    """Removes the file of a Unix socket."""
+    if address.is_unix:
+        Path(address.path).unlink(missing_ok=True)
+
+
+def _check_socket_free(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if not path.parent.is_dir():
+            raise ListenFailed(
+                f"unix:{path}: the directory {path.parent} is not there; create it"
+            ) from None
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ListenFailed(f"unix:{path} exists and is no socket; remove it or choose another path")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError as error:
+            if error.errno == errno.ECONNREFUSED:
+                path.unlink()
+                return
+            raise ListenFailed(f"unix:{path}: {error.strerror}") from error
+    raise ListenFailed(f"unix:{path} is in use by another process; stop it or choose another path")
+
+
+def _transport(settings: ListenerSettings) -> str:
+    installed = importlib.util.find_spec("pygrpc_native") is not None
+    if settings.transport == "native" and not installed:
+        raise ListenFailed(
+            f"{settings.address}: transport native needs the package pygrpc-native "
+            "(pip install 'jwt-sidecar[native]')"
+        )
+    if settings.transport == "auto":
+        return "native" if installed else "grpcio"
+    return settings.transport
+
+
+def _server(transport: str) -> grpc.aio.Server:
+    make: Callable[..., grpc.aio.Server]
+    if transport == "native":
+        from pygrpc_native.aio import server as make
+    else:
+        from grpc.aio import server as make
+    return make(options=_OPTIONS)
+
+
+@contextlib.contextmanager
+def binding(address: Address, mode: str = "0660") -> Iterator[None]:
+    """What binding to an address needs before and after, and the cause where it fails.
+
+    A Unix socket gets its permissions before anyone can connect. Raises ListenFailed.
+    """
+    check_free(address)
+    umask = os.umask(0o777 & ~int(mode, 8))
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise ListenFailed(f"{address} can't be listened on: {cause}") from error
+    finally:
+        os.umask(umask)
+
+
+def _check_port_free(address: Address) -> None:
+    try:
+        family, kind, proto, _, target = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+    except OSError as error:
+        raise ListenFailed(f"{address} can't be listened on: {error.strerror}") from error
+
+
+def method(handler: Callable[[bytes, Any], Awaitable[bytes]]) -> Method:
+    """A unary method whose messages stay bytes: handlers read and write them themselves."""
+    return grpc.unary_unary_rpc_method_handler(handler)

@@ -1,0 +1,1 @@
+"""What the subcommands of `jwt-sidecar` do, a module a theme."""

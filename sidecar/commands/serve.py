@@ -1,0 +1,28 @@
+"""`jwt-sidecar serve`."""
+
+import argparse
+import asyncio
+import logging
+
+from sidecar.api.listener import ListenFailed
+from sidecar.cli import DONE, CommandFailed
+from sidecar.commands.config import loaded
+from sidecar.serve import Sidecar
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Runs until SIGTERM; prints one line when it is ready."""
+    configuration = loaded(options.config)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        level=configuration.settings.log.level.upper(),
+    )
+
+    async def run() -> None:
+        await Sidecar(configuration).run(lambda line: print(line, flush=True))
+
+    try:
+        asyncio.run(run())
+    except ListenFailed as failure:
+        raise CommandFailed(str(failure)) from failure
+    return DONE

@@ -1,0 +1,156 @@
+"""What must hold between parts of the file.
+
+Looked at in the values as they are written, so that a name that is there twice is found also
+where something else is wrong with its bearers.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from sidecar.config.addresses import Address
+from sidecar.config.document import Document
+from sidecar.config.problems import Place, Problem, written
+from sidecar.config.surroundings import Surroundings
+from sidecar.token.words import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value that no two may share, and where it stands."""
+
+    document: Document
+    place: Place
+    value: str
+
+
+def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[Problem]:
+    """Every clash of names, keys, addresses and issuers, and every part that lacks another."""
+    top = document.tree if isinstance(document.tree, dict) else {}
+    yield from _taken("address", _addresses(document, top, surroundings))
+    yield from _taken("name", _issuer_names(document, top))
+    yield from _taken("name", _named(document, top, "signers", "name"))
+    yield from _taken("issuer", _issuers(document, top))
+    yield from _taken("key_id", _key_ids(document, top))
+    for setting in ("name", "key"):
+        yield from _taken(setting, _consumers(document, top, surroundings, setting))
+    yield from _lacking(document, top)
+
+
+def _taken(what: str, values: Iterable[_Value]) -> Iterator[Problem]:
+    first: dict[str, _Value] = {}
+    for one in values:
+        other = first.setdefault(one.value, one)
+        if other is not one:
+            file = "" if other.document is one.document else f" of {other.document.file}"
+            line = other.document.line(other.place)
+            yield one.document.problem(
+                one.place,
+                f"{what} {quoted(one.value)} is taken by {written(other.place)} in line "
+                f"{line}{file}; choose another",
+            )
+
+
+def _addresses(
+    document: Document, top: dict[str, Any], surroundings: Surroundings
+) -> Iterator[_Value]:
+    written_addresses = list(_named(document, top, "listeners", "address"))
+    http = top.get("http")
+    if isinstance(http, dict) and isinstance(http.get("address"), str):
+        written_addresses.append(_Value(document, ("http", "address"), http["address"]))
+    for one in written_addresses:
+        try:
+            address = Address.read(one.value, surroundings)
+        except PydanticCustomError:
+            continue
+        if address.is_unix or address.port:
+            yield _Value(document, one.place, str(address))
+
+
+def _issuer_names(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
+    yield from _named(document, top, "issuers", "name")
+    seen: set[str] = set()
+    for one in _accepting(document, top, "name"):
+        if one.value not in seen:
+            yield one
+        seen.add(one.value)
+
+
+def _issuers(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
+    for one in _named(document, top, "issuers", "issuer"):
+        if one.value != "*":
+            yield one
+    yield from _accepting(document, top, "issuer")
+
+
+def _accepting(document: Document, top: dict[str, Any], setting: str) -> Iterator[_Value]:
+    for place, signer in _members(top, "signers"):
+        if signer.get("accept") is True and isinstance(signer.get(setting), str):
+            yield _Value(document, (*place, setting), signer[setting])
+
+
+def _key_ids(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
+    for place, signer in _members(top, "signers"):
+        for inner, key in _members(signer, "keys"):
+            if isinstance(key.get("key_id"), str):
+                yield _Value(document, (*place, *inner, "key_id"), key["key_id"])
+
+
+def _consumers(
+    document: Document, top: dict[str, Any], surroundings: Surroundings, setting: str
+) -> Iterator[_Value]:
+    consumers = top.get("consumers")
+    if isinstance(consumers, dict):
+        for one in _named(document, consumers, "list", setting):
+            yield _Value(document, ("consumers", *one.place), one.value)
+    more = surroundings.consumers
+    if more is not None and isinstance(more.tree, list):
+        for one in _named(more, {"": more.tree}, "", setting):
+            yield _Value(more, one.place[1:], one.value)
+
+
+def _named(
+    document: Document, parent: dict[str, Any], section: str, setting: str
+) -> Iterator[_Value]:
+    for place, member in _members(parent, section):
+        if isinstance(member.get(setting), str):
+            yield _Value(document, (*place, setting), member[setting])
+
+
+def _members(parent: dict[str, Any], section: str) -> Iterator[tuple[Place, dict[str, Any]]]:
+    members = parent.get(section)
+    for index, member in enumerate(members if isinstance(members, list) else ()):
+        if isinstance(member, dict):
+            yield (section, index), member
+
+
+def _lacking(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
+    """A part that would serve nothing without another that is not there."""
+    consumers, signers = bool(top.get("consumers")), bool(top.get("signers"))
+    accepted = consumers or bool(top.get("issuers")) or any(_accepting(document, top, "name"))
+    served: set[str] = set()
+    for place, listener in _members(top, "listeners"):
+        services = _texts(listener.get("services"))
+        served |= services
+        if services & {"validate", "ext_authz"} and not accepted:
+            yield document.problem(
+                (*place, "services"),
+                "would accept no token: add an issuer, a consumer or a signer with accept: true",
+            )
+        if "issue" in services and not (signers or consumers):
+            yield document.problem(
+                (*place, "services"),
+                "issue needs something to sign with: add a signer or a consumer",
+            )
+    if "authorization" in top and "ext_authz" not in served:
+        yield document.problem(
+            ("authorization",),
+            "would be ignored, as no listener serves ext_authz; add ext_authz to the services of "
+            "a listener, or remove it",
+        )
+
+
+def _texts(values: object) -> set[str]:
+    return {one for one in values if isinstance(one, str)} if isinstance(values, list) else set()

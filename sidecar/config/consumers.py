@@ -1,0 +1,156 @@
+"""Callers that are known by a key claim in their tokens and their own credential."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
+
+from sidecar.config.algorithms import AlgorithmName
+from sidecar.config.document import MOST_BYTES, parse
+from sidecar.config.problems import InvalidConfiguration
+from sidecar.config.secrets import Secret
+from sidecar.config.section import (
+    Fault,
+    Many,
+    Matching,
+    Maybe,
+    Name,
+    Section,
+    Text,
+    Texts,
+    TextsOrAny,
+    Written,
+    fault,
+)
+from sidecar.config.surroundings import Surroundings, Unreadable
+from sidecar.config.units import Duration, lasting
+from sidecar.config.wording import problems_of
+from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
+from sidecar.token.key import Key, UnusableKey, from_pem, from_secret
+from sidecar.token.words import names
+
+_KeyText = Annotated[
+    str,
+    Matching(
+        r"^[^\x00-\x1f\x7f]{1,1024}$", "text of 1 to 1024 characters, none of them for control"
+    ),
+]
+
+
+class Consumer(Section):
+    """One caller."""
+
+    name: Name
+    """For logs, requests and headers."""
+    key: _KeyText
+    """Value of the key claim in its tokens."""
+    algorithm: AlgorithmName
+    """The one `alg` that it signs with."""
+    secret: Maybe[Secret] = None
+    """Its secret, for an HS algorithm."""
+    public_key: Maybe[Secret] = None
+    """Its public key or certificate in PEM, for every other algorithm."""
+    labels: dict[str, Text] = Field(default_factory=dict)
+    """What else is known about it, for headers to the upstream."""
+    _credential: Key = PrivateAttr()
+
+    @property
+    def credential(self) -> Key:
+        """What its tokens are verified with."""
+        return self._credential
+
+    def contradictions(self) -> Iterator[Fault]:
+        """The credential must fit the algorithm."""
+        needed, other = "public_key", "secret"
+        if self.algorithm in SYMMETRIC:
+            needed, other = other, needed
+        if getattr(self, other) is not None:
+            yield (other,), f"does not go with {self.algorithm}, which needs a {needed}"
+        reference: Secret | None = getattr(self, needed)
+        if reference is None:
+            if getattr(self, other) is None:
+                yield (), f"needs a {needed} for {self.algorithm}"
+            return
+        try:
+            self._credential = self._key(reference.material)
+        except UnusableKey as problem:
+            yield (needed,), problem.message
+
+    def _key(self, material: bytes) -> Key:
+        if self.algorithm in SYMMETRIC:
+            return from_secret(material, frozenset({self.algorithm}))
+        key = from_pem(material)
+        if self.algorithm not in key.algorithms:
+            raise UnusableKey(f"it is {key.describe()}; {self.algorithm} needs {_kind(self)}")
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerFile(Written):
+    """A YAML file whose top level is a list of consumers."""
+
+    path: str
+    consumers: tuple[Consumer, ...] = field(repr=False)
+
+    @classmethod
+    def read(cls, text: str, surroundings: Surroundings) -> Self:
+        """Raises a fault where the file can't be read; its other problems have their own lines."""
+        path = surroundings.absolute(text)
+        try:
+            document = parse(surroundings.read(path, MOST_BYTES), path, list)
+        except Unreadable as error:
+            raise fault(str(error)) from None
+        except InvalidConfiguration as invalid:
+            surroundings.problems += invalid.problems
+            return cls(path, ())
+        surroundings.consumers = document
+        surroundings.problems += document.problems
+        try:
+            consumers = _CONSUMERS.validate_python(document.tree, context=surroundings)
+        except ValidationError as error:
+            surroundings.problems += problems_of(error, document, Many[Consumer])
+            consumers = ()
+        return cls(path, consumers)
+
+    def __str__(self) -> str:
+        """Its absolute path."""
+        return self.path
+
+
+class Consumers(Section):
+    """All consumers, and what holds for their tokens."""
+
+    key_claim: Text = "key"
+    """The claim, by dotted path, that holds a consumer's key."""
+    audiences: TextsOrAny = ("*",)
+    """Accepted in `aud`; `"*"` for any."""
+    required: Texts = ("exp",)
+    """Claims that must be there, by dotted path."""
+    clock_skew: Annotated[Duration, lasting("0s", "10m")] = Field(
+        default="30s", validate_default=True
+    )
+    """How far the clocks may differ."""
+    list: Many[Consumer] = ()
+    """The consumers."""
+    file: Maybe[ConsumerFile] = None
+    """YAML file with more: a list in the same form."""
+
+    @property
+    def all(self) -> tuple[Consumer, ...]:
+        """Those of the list and those of the file."""
+        return self.list + (self.file.consumers if self.file else ())
+
+    def contradictions(self) -> Iterator[Fault]:
+        """Rules for nobody would be ignored."""
+        if not self.list and self.file is None:
+            yield (), "has no consumers: add them to list, or name a file of them"
+
+
+def _kind(consumer: Consumer) -> str:
+    algorithm = ALGORITHMS[consumer.algorithm]
+    curves = f" on {names(algorithm.curves)}" if algorithm.curves else ""
+    return f"a key of type {algorithm.key_type}{curves}"
+
+
+_CONSUMERS: Final[TypeAdapter[Any]] = TypeAdapter(Many[Consumer])

@@ -1,0 +1,126 @@
+"""From the file to settings that can be relied on, or to everything that is wrong with it."""
+
+import gc
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema, to_jsonable_python
+
+from sidecar.config import document, scalar
+from sidecar.config.consistency import inconsistencies
+from sidecar.config.problems import InvalidConfiguration, Problem, in_order
+from sidecar.config.section import ANY
+from sidecar.config.settings import Settings
+from sidecar.config.surroundings import Surroundings, Unreadable
+from sidecar.config.wording import problems_of
+
+_DIALECT: Final = GenerateJsonSchema.schema_dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings that were found valid, and the files that they came from."""
+
+    settings: Settings
+    path: str
+    """Of the file, as it was named."""
+    files: frozenset[str]
+    """Absolute paths of the file and of every file that it names."""
+
+
+def load(path: str | os.PathLike[str], environment: Mapping[str, str]) -> Configuration:
+    """The configuration in a file, with the secrets that it refers to.
+
+    Raises InvalidConfiguration with everything that is wrong with it and with the files that
+    it names; text that is no YAML hides the rest of its file.
+    """
+    name = os.fspath(path)
+    surroundings = Surroundings(os.path.dirname(name), environment)
+    with _no_collection():
+        settings, problems = _load(name, surroundings)
+    files = frozenset(surroundings.files)
+    if settings is None or problems:
+        raise InvalidConfiguration(in_order(problems, name), files)
+    return Configuration(settings, name, files)
+
+
+def show(configuration: Configuration) -> str:
+    """The effective settings as YAML, defaults filled in and every secret masked.
+
+    `load` reads it back with the same result, but for secrets that stood in the file.
+    """
+    members = configuration.settings.model_dump(mode="json", exclude_none=True)
+    return yaml.dump(members, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors."""
+    described = Settings.model_json_schema(schema_generator=_Schema)
+    return {"$schema": _DIALECT, **described, "title": "jwt-sidecar.yaml"}
+
+
+def _load(name: str, surroundings: Surroundings) -> tuple[Settings | None, list[Problem]]:
+    try:
+        data = surroundings.read(os.path.abspath(name), document.MOST_BYTES)
+        read = document.parse(data, name)
+    except Unreadable as error:
+        return None, [Problem(name, None, (), str(error))]
+    except InvalidConfiguration as invalid:
+        return None, list(invalid.problems)
+    problems = list(read.problems)
+    settings = None
+    try:
+        settings = Settings.model_validate(read.tree, context=surroundings)
+    except ValidationError as error:
+        problems += problems_of(error, read, Settings)
+    problems += surroundings.problems
+    problems += inconsistencies(read, surroundings)
+    return settings, problems
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No search for garbage in the meantime.
+
+    Ten thousand consumers are a million objects that live on: looking through them again and
+    again takes four times as long as making them.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `scalar` would take for a number, and repeats instead of using aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Dumper.add_implicit_resolver("!number", scalar.NUMBER, list("-+.0123456789"))
+
+
+class _Schema(GenerateJsonSchema):
+    """Without what says nothing: titles made of names, and null as a default."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def encode_default(self, dft: Any) -> Any:
+        return "*" if dft == ANY else to_jsonable_python(dft, exclude_none=True)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        described = super().default_schema(schema)
+        if described.get("default", ...) is None:
+            del described["default"]
+        return described

@@ -1,0 +1,66 @@
+"""All settings of the file. What is not here is refused as an unknown key, never ignored."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sidecar.config.authorization import Authorization
+from sidecar.config.consumers import Consumers
+from sidecar.config.issuers import Issuer
+from sidecar.config.listeners import Http, Listener
+from sidecar.config.section import Many, Maybe, NotEmpty, Section
+from sidecar.config.signers import Signer
+from sidecar.config.units import Duration, Size, lasting, sized
+
+
+class Limits(Section):
+    """Bounds on what is looked at."""
+
+    token_bytes: Annotated[Size, sized(1, "1MiB")] = Field(default="16KiB", validate_default=True)
+    """Longest token."""
+    json_depth: Annotated[int, Field(ge=1, le=32)] = 32
+    """Deepest nesting of a header or claims set. A level is three messages in ext_authz's answer,
+    and Envoy reads 100 in each other: what it can't read, failure_mode_allow lets through."""
+    keys_bytes: Annotated[Size, sized(1, "64MiB")] = Field(default="1MiB", validate_default=True)
+    """Largest JWK Set or discovery document that is fetched."""
+    concurrent_fetches: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Fetches of keys at the same time."""
+
+
+class Log(Section):
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe that is logged."""
+
+
+class Shutdown(Section):
+    """How the sidecar stops."""
+
+    drain: Annotated[Duration, lasting("0s", "1h")] = Field(default="5s", validate_default=True)
+    """From the signal, on which health says NOT_SERVING, until no new calls are taken."""
+    grace: Annotated[Duration, lasting("0s", "1h")] = Field(default="10s", validate_default=True)
+    """How long running calls may then take."""
+
+
+class Settings(Section):
+    """The configuration of jwt-sidecar."""
+
+    listeners: Annotated[Many[Listener], NotEmpty]
+    """gRPC listeners, at least one."""
+    http: Maybe[Http] = None
+    """The HTTP listener."""
+    issuers: Many[Issuer] = ()
+    """Whose tokens are accepted."""
+    consumers: Maybe[Consumers] = None
+    """Callers known by a key claim and their own credential."""
+    signers: Many[Signer] = ()
+    """What tokens are issued with."""
+    authorization: Maybe[Authorization] = None
+    """How HTTP requests are authorized, for ext_authz."""
+    limits: Limits = Limits()
+    """Bounds on what is looked at."""
+    log: Log = Log()
+    """What is logged."""
+    shutdown: Shutdown = Shutdown()
+    """How the sidecar stops."""

@@ -1,0 +1,152 @@
+"""Settings into the one immutable value that decisions read."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from sidecar.config import consumers, issuers, signers
+from sidecar.config.section import ANY
+from sidecar.config.settings import Settings
+from sidecar.token import key
+from sidecar.token.claims import required_claims
+from sidecar.token.key import Key
+from sidecar.token.keyset import KeySet
+from sidecar.token.signing import from_private_key
+from sidecar.token.snapshot import (
+    ClaimRules,
+    Consumer,
+    Consumers,
+    Issuer,
+    Limits,
+    Signer,
+    SigningKey,
+    Snapshot,
+)
+from sidecar.token.validator import normalized_type
+
+NOT_FETCHED: Final = "they were not fetched yet"
+"""What is wrong with remote keys in a snapshot that was just built."""
+
+Generate = Callable[[str], Any]
+"""Makes a private key of `cryptography` for an algorithm."""
+
+
+def build(settings: Settings, generate: Generate) -> Snapshot:
+    """The snapshot of these settings. Remote keys are absent until they were fetched.
+
+    `generate` is called once for every key that is to be made.
+    """
+    built = tuple(_signer(one, generate) for one in settings.signers)
+    accepted = (
+        _accepted(one)
+        for one, setting in zip(built, settings.signers, strict=True)
+        if setting.accept
+    )
+    return Snapshot.of(
+        (*(_issuer(one) for one in settings.issuers), *accepted),
+        _consumers(settings.consumers) if settings.consumers else None,
+        built,
+        Limits(settings.limits.token_bytes, settings.limits.json_depth),
+    )
+
+
+def source(issuer: issuers.Issuer) -> str:
+    """Where an issuer's keys come from: a URL, a file, or the configuration itself."""
+    keys = issuer.keys
+    if keys.discovery:
+        return f"{issuer.issuer.removesuffix('/')}/.well-known/openid-configuration"
+    return keys.url or (keys.file.path if keys.file else "the configuration")
+
+
+def _issuer(setting: issuers.Issuer) -> Issuer:
+    rules = ClaimRules(
+        audiences=_set_or_any(setting.audiences),
+        types=_types(setting.types),
+        required=setting.required,
+        claims=required_claims(setting.claims),
+        clock_skew=setting.clock_skew,
+        max_age=setting.max_age,
+        max_lifetime=setting.max_lifetime,
+        critical_headers=frozenset(setting.critical_headers),
+        scope_claims=setting.scope_claims,
+    )
+    return Issuer(
+        setting.name,
+        None if setting.issuer == "*" else setting.issuer,
+        rules,
+        setting.local_keys,
+        frozenset(setting.algorithms) if setting.algorithms else None,
+        source(setting),
+        NOT_FETCHED if setting.keys.are_remote else "",
+    )
+
+
+def _consumers(setting: consumers.Consumers) -> Consumers:
+    rules = ClaimRules(
+        audiences=_set_or_any(setting.audiences),
+        required=setting.required,
+        clock_skew=setting.clock_skew,
+    )
+    built = [
+        Consumer(one.name, one.key, one.algorithm, one.credential, one.labels)
+        for one in setting.all
+    ]
+    return Consumers(
+        setting.key_claim,
+        rules,
+        {one.key: one for one in built},
+        {one.name: one for one in built},
+    )
+
+
+def _signer(setting: signers.Signer, generate: Generate) -> Signer:
+    return Signer(
+        setting.name,
+        setting.issuer,
+        tuple(_signing_key(one, generate) for one in setting.keys),
+        setting.audiences,
+        setting.lifetime,
+        setting.max_lifetime,
+        None if setting.scopes is None else frozenset(setting.scopes),
+        setting.claims,
+        setting.type,
+    )
+
+
+def _signing_key(setting: signers.SignerKey, generate: Generate) -> SigningKey:
+    if setting.signing_key is not None:
+        return setting.signing_key
+    algorithm = setting.generate or ""
+    return from_private_key(generate(algorithm), algorithm, setting.key_id)
+
+
+def _accepted(signer: Signer) -> Issuer:
+    """The signer as an issuer whose tokens pass here."""
+    defaults = ClaimRules(None)
+    rules = replace(
+        defaults,
+        audiences=frozenset(signer.audiences) or None,
+        types=(defaults.types or frozenset()) | {normalized_type(signer.type)},
+    )
+    return Issuer(
+        signer.name,
+        signer.issuer,
+        rules,
+        KeySet(tuple(_verifying_key(one) for one in signer.keys)),
+        frozenset(one.algorithm for one in signer.keys),
+    )
+
+
+def _verifying_key(signing_key: SigningKey) -> Key:
+    return signing_key.public or key.from_secret(
+        signing_key.material, frozenset({signing_key.algorithm}), signing_key.key_id
+    )
+
+
+def _set_or_any(values: tuple[str, ...]) -> frozenset[str] | None:
+    return None if values == ANY else frozenset(values)
+
+
+def _types(values: tuple[str, ...]) -> frozenset[str] | None:
+    accepted = _set_or_any(values)
+    return None if accepted is None else frozenset(normalized_type(one) for one in accepted)

@@ -1,0 +1,26 @@
+"""Whether the sidecar can decide: each issuer that it needs has its keys."""
+
+from dataclasses import dataclass
+
+from sidecar.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An issuer without keys: where they should come from, and why they are not there."""
+
+    issuer: str
+    source: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"issuer {self.issuer} has no keys: {self.problem} (from {self.source})"
+
+
+def missing(engine: Engine, optional: frozenset[str]) -> tuple[Missing, ...]:
+    """What keeps the sidecar from being ready; issuers that are `optional` don't."""
+    return tuple(
+        Missing(issuer.name, issuer.source, issuer.problem)
+        for issuer in engine.snapshot.issuers.values()
+        if issuer.keys is None and issuer.name not in optional
+    )

@@ -1,0 +1,208 @@
+"""The life of the process: ready, serving, stopping, killed, and what it leaves behind."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from aiohttp import ClientSession
+from grpc_health.v1 import health_pb2
+
+from deploy.demo.stage import free_port, process
+from sidecar.v1 import token_service_pb2 as messages
+from tests.running import CONSUMERS_AND_SIGNER, TRANSPORTS, listener
+
+COMMAND = (sys.executable, "-m", "sidecar")
+
+
+@asynccontextmanager
+async def serving(configuration: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`serve` as a process that has said that it is ready."""
+    command = (*COMMAND, "serve", "--config", str(configuration))
+    async with process(*command, stdout=asyncio.subprocess.PIPE) as child:
+        assert child.stdout
+        line = (await child.stdout.readline()).decode()
+        assert re.match(r"jwt-sidecar \S+ is ready on ", line), line
+        yield child
+
+
+async def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of one command."""
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await child.communicate(stdin.encode())
+    assert child.returncode is not None
+    return child.returncode, out.decode(), err.decode()
+
+
+@pytest.fixture(params=TRANSPORTS)
+def configuration(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "jwt-sidecar.yaml"
+    path.write_text(listener(request.param) + CONSUMERS_AND_SIGNER)
+    return path
+
+
+def address(configuration: Path) -> str:
+    return f"unix:{configuration.parent / 's.sock'}"
+
+
+async def test_issue_and_validate_as_a_user_does(configuration: Path) -> None:
+    async with serving(configuration):
+        at = ("--address", address(configuration))
+        status, token, _ = await run("issue", "--subject", "alice", "--claim", "admin=true", *at)
+        assert status == 0
+        status, said, _ = await run("validate", *at, stdin=token)
+        assert (status, said.splitlines()[0]) == (0, "valid")
+        assert '"admin": true' in said
+        status, said, _ = await run("validate", "--audience", "web", "--json", token.strip(), *at)
+        assert status == 1
+        assert "REASON_AUDIENCE_MISMATCH" in said
+        status, said, error = await run("issue", "--subject", "a", "--signer", "nobody", *at)
+        assert (status, said) == (2, "")
+        assert '"nobody"' in error
+
+
+async def test_nobody_at_the_address_is_exit_status_3(tmp_path: Path) -> None:
+    status, out, error = await run("validate", "a.b.c", "--address", f"unix:{tmp_path}/no.sock")
+    assert (status, out) == (3, "")
+    assert "no.sock" in error
+    assert "--address" in error
+
+
+async def test_something_else_at_the_address_is_exit_status_3() -> None:
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    status, _, error = await run("validate", "a.b.c", "--address", f"127.0.0.1:{port}")
+    await server.stop(None)
+    assert status == 3
+    assert "no jwt-sidecar" in error
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_with_status_0_and_no_socket(
+    configuration: Path, by: signal.Signals
+) -> None:
+    async with serving(configuration) as child:
+        child.send_signal(by)
+        assert await child.wait() == 0
+    assert [one.name for one in configuration.parent.iterdir()] == ["jwt-sidecar.yaml"]
+
+
+async def test_on_sigterm_health_says_not_serving_and_calls_still_pass(
+    configuration: Path,
+) -> None:
+    text = configuration.read_text().replace("drain: 0s", "drain: 30s")
+    configuration.write_text(text)
+    async with (
+        serving(configuration) as child,
+        grpc.aio.insecure_channel(address(configuration)) as channel,
+    ):
+        watch = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )(health_pb2.HealthCheckRequest())
+        changes = aiter(watch)
+        assert (await anext(changes)).status == health_pb2.HealthCheckResponse.SERVING
+        child.send_signal(signal.SIGTERM)
+        assert (await anext(changes)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        validate = channel.unary_unary(
+            "/sidecar.v1.TokenService/ValidateToken",
+            messages.ValidateTokenRequest.SerializeToString,
+            messages.ValidateTokenResponse.FromString,
+        )
+        assert not (await validate(messages.ValidateTokenRequest(token="a.b"))).valid
+        child.send_signal(signal.SIGTERM)
+        assert await child.wait() == 0
+
+
+async def test_sighup_ends_nothing(configuration: Path) -> None:
+    async with serving(configuration) as child:
+        child.send_signal(signal.SIGHUP)
+        status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
+        assert (status, child.returncode) == (0, None)
+
+
+async def test_a_socket_left_by_a_killed_process_is_replaced(configuration: Path) -> None:
+    async with serving(configuration) as child:
+        child.kill()
+        await child.wait()
+    assert (configuration.parent / "s.sock").is_socket()
+    async with serving(configuration):
+        status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
+        assert status == 0
+
+
+async def test_a_socket_in_use_is_refused_and_goes_on_serving(configuration: Path) -> None:
+    async with serving(configuration):
+        status, out, error = await run("serve", "--config", str(configuration))
+        assert (status, out) == (2, "")
+        assert "in use by another process" in error
+        status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
+        assert status == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_port_in_use_is_named_with_the_cause(tmp_path: Path, transport: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = tmp_path / "jwt-sidecar.yaml"
+        text = listener(transport, "tcp").replace("127.0.0.1:0", f"127.0.0.1:{port}")
+        path.write_text(text + CONSUMERS_AND_SIGNER)
+        status, _, error = await run("serve", "--config", str(path))
+    assert status == 2
+    assert f"127.0.0.1:{port} can't be listened on: {os.strerror(98)}" in error
+
+
+async def test_a_file_in_the_socket_s_place_is_not_removed(configuration: Path) -> None:
+    (configuration.parent / "s.sock").write_text("precious")
+    status, _, error = await run("serve", "--config", str(configuration))
+    assert status == 2
+    assert "is no socket" in error
+    assert (configuration.parent / "s.sock").read_text() == "precious"
+
+
+async def test_a_broken_configuration_is_reported_whole(configuration: Path) -> None:
+    broken = configuration.read_text().replace("drain: 0s", "drain: 5").replace("keys:", "kees:")
+    configuration.write_text(broken)
+    status, out, error = await run("serve", "--config", str(configuration))
+    assert (status, out) == (2, "")
+    assert "shutdown.drain" in error
+    assert "kees" in error
+    assert "keys" in error
+
+
+async def test_the_http_face(configuration: Path) -> None:
+    port = free_port()
+    with configuration.open("a") as file:
+        file.write(f"\nhttp: {{address: '127.0.0.1:{port}'}}\n")
+    async with serving(configuration), ClientSession(f"http://127.0.0.1:{port}") as client:
+        async with client.get("/livez") as response:
+            assert response.status == 200
+        async with client.get("/readyz") as response:
+            assert (response.status, await response.json()) == (200, {"ready": True, "missing": []})
+        async with client.get("/.well-known/jwks.json") as response:
+            assert "max-age" in response.headers["cache-control"]
+            assert [one["kid"] for one in (await response.json(content_type=None))["keys"]] == [
+                "k1"
+            ]
+        async with client.get("/.well-known/openid-configuration") as response:
+            document = await response.json()
+        assert document["issuer"] == "https://tokens.example"
+        async with client.get(document["jwks_uri"].removeprefix(str(client._base_url))) as response:
+            assert response.status == 200
+        async with client.get("/metrics") as response:
+            assert response.status == 404

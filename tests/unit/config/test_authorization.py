@@ -1,0 +1,180 @@
+from typing import Any
+
+import pytest
+
+from sidecar.config.authorization import Authorization
+from tests.unit.config.folder import Folder, configuration
+
+LISTENERS = [{"address": "unix:a.sock", "services": ["ext_authz"]}]
+
+
+def authorized(**settings: Any) -> dict[str, Any]:
+    return configuration(listeners=LISTENERS, authorization=settings)
+
+
+def read(folder: Folder, **settings: Any) -> Authorization:
+    found = folder.load(authorized(**settings)).settings.authorization
+    assert found is not None
+    return found
+
+
+def test_without_settings_the_token_is_a_bearer_token(folder: Folder) -> None:
+    found = read(folder)
+    (only,) = found.token_from
+    assert (only.header, only.prefix, only.query, only.cookie) == (
+        "authorization",
+        "Bearer ",
+        None,
+        None,
+    )
+    assert (found.denied.realm, found.denied.body) == ("jwt-sidecar", "json")
+    assert found.dynamic_metadata
+    assert found.forward.remove_token
+
+
+def test_header_names_are_in_lower_case(folder: Folder) -> None:
+    found = read(
+        folder,
+        token_from=[{"header": "X-Token"}],
+        forward={
+            "headers": {"X-Subject": "sub"},
+            "payload_header": "X-Payload",
+            "label_headers": {"X-Plan": "plan"},
+        },
+    )
+    assert found.token_from[0].header == "x-token"
+    assert found.token_from[0].prefix == ""
+    assert found.forward.headers == {"x-subject": "sub"}
+    assert found.forward.payload_header == "x-payload"
+    assert found.forward.label_headers == {"x-plan": "plan"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages"),
+    [
+        pytest.param(
+            {"token_from": [{"header": "a"}, {"query": "b"}, {"cookie": "c"}]}, [], id="every place"
+        ),
+        pytest.param(
+            {"token_from": []},
+            ["token_from: must have at least one entry; it is empty"],
+            id="nowhere",
+        ),
+        pytest.param(
+            {"token_from": [{"header": "a", "cookie": "b"}]},
+            ["token_from[0]: needs exactly one of header, query, cookie; it has header and cookie"],
+            id="two places in one",
+        ),
+        pytest.param(
+            {"token_from": [{"query": "a", "prefix": "Bearer "}]},
+            ["token_from[0].prefix: has a meaning only with header; remove it"],
+            id="a prefix in a query",
+        ),
+        pytest.param(
+            {"token_from": [{"header": "x token"}]},
+            [
+                "token_from[0].header: must be the name of a header (RFC 9110, section 5.1); it "
+                'is the text "x token"'
+            ],
+            id="a header with a space",
+        ),
+        pytest.param(
+            {"token_from": [{"cookie": "a;b"}]},
+            ['token_from[0].cookie: must be the name of a cookie (RFC 6265); it is the text "a;b"'],
+            id="a cookie with a semicolon",
+        ),
+        pytest.param(
+            {"forward": {"headers": {"x-a": "a"}, "payload_header": "X-A"}},
+            ["forward.payload_header: sets x-a, which headers sets already; choose another header"],
+            id="a header for two things",
+        ),
+        pytest.param(
+            {"forward": {"label_headers": {"x-a": "a"}, "consumer_header": "x-a"}},
+            [
+                "forward.label_headers.x-a: sets x-a, which consumer_header sets already; choose "
+                "another header"
+            ],
+            id="a header for the consumer and a label",
+        ),
+        pytest.param(
+            {"forward": {"headers": {"x-a": "a", "X-A": "b"}}},
+            ["forward.headers: has header x-a twice: case makes no difference; remove one"],
+            id="a header twice",
+        ),
+        pytest.param(
+            {"forward": {"headers": {"x a": "a"}}},
+            [
+                'forward.headers["x a"]: must be the name of a header (RFC 9110, section 5.1); it '
+                'is the text "x a"'
+            ],
+            id="a header to set with a space",
+        ),
+        pytest.param(
+            {"forward": {"headers": {"x-a": ""}}},
+            [
+                "forward.headers.x-a: must be text that is not empty, without control characters; "
+                'it is the text ""'
+            ],
+            id="a claim without a path",
+        ),
+        *(
+            pytest.param(
+                {"forward": {"payload_header": name}},
+                [
+                    f"forward.payload_header: sets {name.lower()}, which steers the proxy or the "
+                    "connection and never comes from a token; choose another header"
+                ],
+                id=f"the header {name}",
+            )
+            for name in (
+                "Authorization",
+                "host",
+                "content-length",
+                "transfer-encoding",
+                "connection",
+                "x-envoy-original-path",
+            )
+        ),
+        pytest.param(
+            {"forward": {"payload_header": ":path"}},
+            [
+                "forward.payload_header: must be the name of a header (RFC 9110, section 5.1); it "
+                'is the text ":path"'
+            ],
+            id="a pseudo-header",
+        ),
+        *(
+            pytest.param(
+                {"denied": {"realm": realm}},
+                [
+                    "denied.realm: must be printable ASCII without quotes and backslashes; it is "
+                    f"the text {shown}"
+                ],
+                id=f"a realm with {what}",
+            )
+            for realm, shown, what in (
+                ('a"b', '"a\\"b"', "a quote"),
+                ("a\\b", '"a\\\\b"', "a backslash"),
+                ("a\nb", '"a\\nb"', "a line end inside"),
+                ("a\n", '"a\\n"', "a line end after it"),
+                ("", '""', "nothing"),
+            )
+        ),
+        pytest.param(
+            {"denied": {"body": "html"}},
+            ['denied.body: must be json or none; it is the text "html"'],
+            id="a body that there is not",
+        ),
+        pytest.param(
+            {"rules": []},
+            ["rules: unknown key; known are denied, dynamic_metadata, forward, token_from"],
+            id="rules, which are not there yet",
+        ),
+    ],
+)
+def test_settings_of_authorization(
+    folder: Folder, settings: dict[str, Any], messages: list[str]
+) -> None:
+    assert folder.problems(authorized(**settings)) == [
+        f"jwt-sidecar.yaml:1: authorization.{message}" for message in messages
+    ]

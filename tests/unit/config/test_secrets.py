@@ -1,0 +1,168 @@
+import base64
+from typing import Any
+
+import pytest
+
+from tests.unit.config.folder import Folder, configuration, consumer
+
+BYTES = bytes(range(224, 256)) + b"=\xfb\xff"
+LONG = "marker-" + "x" * 40
+
+
+def with_secret(reference: object) -> dict[str, Any]:
+    return configuration(consumers={"list": [consumer(secret=reference)]})
+
+
+def secret_of(folder: Folder, reference: object) -> bytes:
+    consumers = folder.load(with_secret(reference)).settings.consumers
+    assert consumers is not None
+    assert consumers.list[0].secret is not None
+    return consumers.list[0].secret.material
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "expected"),
+    [
+        pytest.param(LONG, None, LONG.encode(), id="as it is"),
+        pytest.param(f"{LONG}\n", None, LONG.encode(), id="without the line end after it"),
+        pytest.param(f"{LONG}\r\n", None, LONG.encode(), id="without a line end of two characters"),
+        pytest.param(f"{LONG}\n\n", None, f"{LONG}\n".encode(), id="with all but one line end"),
+        pytest.param(f" {LONG} ", None, f" {LONG} ".encode(), id="with its spaces"),
+        pytest.param(BYTES, None, BYTES, id="bytes that are no text"),
+        pytest.param(base64.encodebytes(BYTES), "base64", BYTES, id="base64 in lines"),
+        pytest.param(base64.urlsafe_b64encode(BYTES), "base64url", BYTES, id="base64url, padded"),
+        pytest.param(
+            base64.urlsafe_b64encode(BYTES).rstrip(b"="), "base64url", BYTES, id="base64url"
+        ),
+        pytest.param(f"{BYTES.hex()}\n", "hex", BYTES, id="hex"),
+        pytest.param(BYTES.hex().upper(), "hex", BYTES, id="hex in upper case"),
+    ],
+)
+def test_a_file_holds_a_secret(
+    folder: Folder, content: str | bytes, encoding: str | None, expected: bytes
+) -> None:
+    folder.write("secret", content)
+    reference = {"file": "secret"} | ({"encoding": encoding} if encoding else {})
+    assert secret_of(folder, reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "encoding", "expected"),
+    [
+        pytest.param(f"{LONG}\n", None, f"{LONG}\n".encode(), id="with its line end"),
+        pytest.param(BYTES.hex(), "hex", BYTES, id="in hex"),
+        pytest.param("ü" * 20, None, "ü".encode() * 20, id="in UTF-8"),
+    ],
+)
+def test_a_variable_or_a_value_is_the_secret(
+    folder: Folder, value: str, encoding: str | None, expected: bytes
+) -> None:
+    folder.environment["HERE"] = value
+    coded = {"encoding": encoding} if encoding else {}
+    assert secret_of(folder, {"env": "HERE", **coded}) == expected
+    assert secret_of(folder, {"value": value, **coded}) == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        pytest.param(
+            "marker",
+            "must say where the secret is, and not be the secret: write {env: NAME}, {file: PATH} "
+            "or {value: TEXT}",
+            id="the secret itself",
+        ),
+        pytest.param(
+            5,
+            "must say where the secret is, and not be the secret: write {env: NAME}, {file: PATH} "
+            "or {value: TEXT}",
+            id="a number",
+        ),
+        pytest.param(
+            {}, "needs exactly one of env, file, value; it has none of them", id="nothing"
+        ),
+        pytest.param(
+            {"env": "SECRET", "value": "marker"},
+            "needs exactly one of env, file, value; it has env and value",
+            id="two places",
+        ),
+        pytest.param(
+            {"env": "ABSENT"}, ".env: environment variable ABSENT is not set", id="no variable"
+        ),
+        pytest.param(
+            {"env": "EMPTY"},
+            "environment variable EMPTY is empty; a secret is needed there",
+            id="an empty variable",
+        ),
+        pytest.param(
+            {"env": "marker is here"},
+            ".env: must be the name of an environment variable, such as JWT_SECRET",
+            id="a secret in place of a variable",
+        ),
+        pytest.param(
+            {"file": "absent"},
+            ".file: absent can't be read: No such file or directory",
+            id="no file",
+        ),
+        pytest.param(
+            {"file": "empty"}, "empty is empty; a secret is needed there", id="an empty file"
+        ),
+        pytest.param(
+            {"file": "a line end"},
+            "a line end is empty; a secret is needed there",
+            id="a file with a line end alone",
+        ),
+        pytest.param(
+            {"file": "large"}, ".file: large is larger than 1048576 bytes", id="a large file"
+        ),
+        pytest.param(
+            {"file": "a\0b"},
+            ".file: must be text that is not empty, without control characters; it is "
+            'the text "a\\u0000b"',
+            id="no path",
+        ),
+        pytest.param({"value": ""}, "the value is empty; a secret is needed there", id="no value"),
+        pytest.param(
+            {"value": 5},
+            ".value: must be text; it is something else: put it in quotes",
+            id="a value that is a number",
+        ),
+        pytest.param(
+            {"value": "marker!", "encoding": "hex"},
+            "the value is not hex; mend it or change the encoding",
+            id="not hex",
+        ),
+        pytest.param(
+            {"value": "marker!", "encoding": "base64"},
+            "the value is not base64; mend it or change the encoding",
+            id="not base64",
+        ),
+        pytest.param(
+            {"value": "marker+", "encoding": "base64url"},
+            "the value is not base64url; mend it or change the encoding",
+            id="not base64url",
+        ),
+        pytest.param(
+            {"value": "marker", "encoding": "base32"},
+            ".encoding: must be base64, base64url or hex; it is something else: did you mean "
+            '"base64"?',
+            id="an encoding that there is not",
+        ),
+        pytest.param(
+            {"valeu": "marker"}, '.valeu: unknown key; did you mean "value"?', id="a typo"
+        ),
+        pytest.param(
+            {"marker": None},
+            "has an unknown key; known are encoding, env, file, value",
+            id="the secret as a key",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_reference(folder: Folder, reference: object, message: str) -> None:
+    folder.write("empty", "")
+    folder.write("a line end", "\n")
+    folder.write("large", "x" * (1024 * 1024 + 1))
+    place = "jwt-sidecar.yaml:1: consumers.list[0].secret"
+    found = folder.problems(with_secret(reference))
+    assert found == [f"{place}{message}" if message[0] == "." else f"{place}: {message}"]
+    assert "marker" not in "".join(found)

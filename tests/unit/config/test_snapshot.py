@@ -1,0 +1,183 @@
+import time
+from typing import Any
+
+import pytest
+
+from sidecar.config.snapshot import NOT_FETCHED, build
+from sidecar.token.claims import RequiredClaim
+from sidecar.token.mint import Order, mint
+from sidecar.token.request import Refusal, Request, Verified
+from sidecar.token.snapshot import ClaimRules, Limits, Snapshot
+from sidecar.token.validator import validate
+from tests.unit.config.folder import KEYS, SECRET, Folder, configuration, consumer, issuer, signer
+
+NEVER: Any = None
+
+
+def built(folder: Folder, **sections: Any) -> Snapshot:
+    """The snapshot of a configuration that makes no keys."""
+    return build(folder.load(configuration(**sections)).settings, NEVER)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules"),
+    [
+        pytest.param({}, ClaimRules(frozenset({"orders"})), id="the defaults"),
+        pytest.param({"audiences": "*"}, ClaimRules(None), id="any audience"),
+        pytest.param({"types": "*"}, ClaimRules(frozenset({"orders"}), types=None), id="any type"),
+        pytest.param(
+            {"types": ["application/Secevent+JWT"]},
+            ClaimRules(frozenset({"orders"}), types=frozenset({"secevent+jwt"})),
+            id="a type in the form in which types are compared",
+        ),
+        pytest.param(
+            {
+                "required": ["exp", "sub"],
+                "claims": {"roles": ["a", "b"], "env": "prod"},
+                "clock_skew": "1m",
+                "max_age": "12h",
+                "max_lifetime": "1d",
+                "critical_headers": ["exp"],
+                "scope_claims": ["perms"],
+            },
+            ClaimRules(
+                frozenset({"orders"}),
+                required=("exp", "sub"),
+                claims=(RequiredClaim("roles", ("a", "b")), RequiredClaim("env", ("prod",))),
+                clock_skew=60.0,
+                max_age=43200.0,
+                max_lifetime=86400.0,
+                critical_headers=frozenset({"exp"}),
+                scope_claims=("perms",),
+            ),
+            id="everything",
+        ),
+    ],
+)
+def test_the_rules_of_an_issuer(
+    folder: Folder, settings: dict[str, Any], rules: ClaimRules
+) -> None:
+    assert built(folder, issuers=[issuer(**settings)]).issuers["corp"].rules == rules
+
+
+@pytest.mark.parametrize(
+    ("keys", "source"),
+    [
+        pytest.param(
+            {"discovery": True},
+            "https://login.example.com/.well-known/openid-configuration",
+            id="by discovery",
+        ),
+        pytest.param({"url": "https://b.example/jwks"}, "https://b.example/jwks", id="from a URL"),
+    ],
+)
+def test_remote_keys_are_not_there_yet(folder: Folder, keys: dict[str, Any], source: str) -> None:
+    found = built(folder, issuers=[issuer(keys=keys)]).issuers["corp"]
+    assert (found.keys, found.problem, found.source) == (None, NOT_FETCHED, source)
+    assert found.algorithms is None
+
+
+def test_local_keys_are_there(folder: Folder) -> None:
+    found = built(folder, issuers=[issuer(algorithms=["ES256"])]).issuers["corp"]
+    assert found.keys is not None
+    assert found.keys.algorithms == {"ES256"}
+    assert (found.problem, found.source) == ("", str(folder.path / "ec.pub"))
+    assert found.algorithms == frozenset({"ES256"})
+
+
+def test_an_issuer_that_is_any_is_found_by_name_alone(folder: Folder) -> None:
+    found = built(folder, issuers=[issuer(issuer="*")])
+    assert found.issuers["corp"].issuer is None
+    assert not found.issuers_by_iss
+
+
+def test_consumers_are_found_by_key_and_by_name(folder: Folder) -> None:
+    found = built(
+        folder,
+        consumers={
+            "key_claim": "sub",
+            "audiences": ["a"],
+            "clock_skew": "0s",
+            "list": [consumer(labels={"plan": "gold"})],
+        },
+    ).consumers
+    assert found is not None
+    assert found.key_claim == "sub"
+    assert found.rules == ClaimRules(frozenset({"a"}), clock_skew=0.0)
+    jack = found.by_key["k"]
+    assert found.by_name["jack"] is jack
+    assert (jack.algorithm, jack.labels) == ("HS256", {"plan": "gold"})
+    assert jack.credential.material == SECRET.encode()
+
+
+def test_limits(folder: Folder) -> None:
+    found = built(folder, limits={"token_bytes": "1KiB", "json_depth": 8})
+    assert found.limits == Limits(1024, 8)
+
+
+def test_a_signer(folder: Folder) -> None:
+    written = signer(
+        audiences=["a", "b"], lifetime="5m", scopes=["r"], claims={"env": "prod"}, type="at+jwt"
+    )
+    snapshot = built(folder, signers=[written])
+    found = snapshot.signers["internal"]
+    assert (found.issuer, found.audiences) == ("https://tokens.internal", ("a", "b"))
+    assert (found.lifetime, found.max_lifetime) == (300.0, 3600.0)
+    assert (found.scopes, found.claims, found.type) == (
+        frozenset({"r"}),
+        {"env": "prod"},
+        "at+jwt",
+    )
+    assert [(key.key_id, key.algorithm) for key in found.keys] == [("1", "ES256")]
+    assert set(snapshot.issuers) == {"corp"}
+
+
+def test_keys_are_made_by_algorithm_and_named_by_their_thumbprint(folder: Folder) -> None:
+    asked: list[str] = []
+
+    def generate(algorithm: str) -> Any:
+        asked.append(algorithm)
+        return KEYS["ec" if algorithm == "ES256" else "ed"]
+
+    keys = [{"generate": "EdDSA"}, {"generate": "ES256", "key_id": "mine"}]
+    settings = folder.load(configuration(signers=[signer(keys=keys)])).settings
+    first, second = build(settings, generate).signers["internal"].keys
+    assert asked == ["EdDSA", "ES256"]
+    assert len(first.key_id) == 43
+    assert (first.algorithm, second.algorithm, second.key_id) == ("EdDSA", "ES256", "mine")
+
+
+ACCEPTED = signer(
+    accept=True,
+    type="secevent+jwt",
+    keys=[
+        {"key_id": "rsa", "algorithm": "PS256", "private_key": {"file": "rsa.pem"}},
+        {"key_id": "hmac", "algorithm": "HS256", "secret": {"env": "SECRET"}},
+    ],
+)
+
+
+def test_a_signer_that_is_accepted_is_an_issuer(folder: Folder) -> None:
+    found = built(folder, issuers=None, signers=[ACCEPTED])
+    accepted = found.issuers["internal"]
+    assert found.issuers_by_iss["https://tokens.internal"] is accepted
+    assert accepted.rules == ClaimRules(None, types=frozenset({"jwt", "at+jwt", "secevent+jwt"}))
+    assert accepted.algorithms == frozenset({"PS256", "HS256"})
+    assert accepted.keys is not None
+    assert [key.key_id for key in accepted.keys.keys] == ["rsa", "hmac"]
+
+
+@pytest.mark.parametrize("algorithm", [pytest.param(one, id=one) for one in ("PS256", "HS256")])
+def test_what_a_signer_mints_is_accepted(folder: Folder, algorithm: str) -> None:
+    snapshot = built(folder, issuers=None, signers=[ACCEPTED])
+    now = time.time()
+    token = mint(Order(subject="joe", algorithm=algorithm), snapshot, now, "id").token
+    assert isinstance(validate(Request(token), snapshot, now), Verified)
+
+
+def test_what_a_signer_mints_for_others_is_not_accepted(folder: Folder) -> None:
+    snapshot = built(folder, issuers=None, signers=[{**ACCEPTED, "audiences": ["orders"]}])
+    assert snapshot.issuers["internal"].rules.audiences == frozenset({"orders"})
+    now = time.time()
+    token = mint(Order(subject="joe", audiences=("other",)), snapshot, now, "id").token
+    assert isinstance(validate(Request(token), snapshot, now), Refusal)
