@@ -67,10 +67,12 @@ async def serving(address: Address, app: web.Application) -> AsyncIterator[Addre
     try:
         with binding(address):
             await _site(runner, address).start()
-        yield address if address.is_unix else replace(address, port=runner.addresses[0][1])
+        try:
+            yield address if address.is_unix else replace(address, port=runner.addresses[0][1])
+        finally:
+            remove_socket(address)
     finally:
         await runner.cleanup()
-        remove_socket(address)
 
 
 def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:

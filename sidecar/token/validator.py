@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.token import jws
-from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC
+from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC, spellings
 from sidecar.token.claims import audiences_of, find, scopes_of, text_of, time_of
 from sidecar.token.key import Key
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
@@ -249,7 +249,7 @@ def _check_algorithm(attempt: Attempt, _: ClaimRules) -> None:
 
 def _allowed_algorithms(attempt: Attempt) -> frozenset[str]:
     if attempt.consumer:
-        return frozenset({attempt.consumer.algorithm})
+        return spellings(attempt.consumer.algorithm) & attempt.consumer.credential.algorithms
     if attempt.issuer is None:
         return frozenset()
     # Whether a key fits is for the key check to say: one that is yet to be fetched may.

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -183,6 +184,18 @@ async def test_a_broken_configuration_is_reported_whole(configuration: Path) -> 
     assert "shutdown.drain" in error
     assert "kees" in error
     assert "keys" in error
+
+
+async def test_an_http_socket_in_use_is_left_to_its_owner(configuration: Path) -> None:
+    with configuration.open("a") as file:
+        file.write("\nhttp: {address: 'unix:http.sock'}\n")
+    other = configuration.with_name("other.yaml")
+    other.write_text(configuration.read_text().replace("unix:s.sock", "unix:other.sock"))
+    async with serving(configuration):
+        status, _, error = await run("serve", "--config", str(other))
+        assert (status, "http.sock is in use" in error) == (2, True)
+        assert stat.S_IMODE((configuration.parent / "http.sock").stat().st_mode) == 0o660
+    assert not (configuration.parent / "http.sock").exists()
 
 
 async def test_the_http_face(configuration: Path) -> None:

@@ -58,6 +58,14 @@ def test_a_consumers_rsa_key_verifies_its_own_algorithm_only() -> None:
     assert_refused(verdict, Reason.ALGORITHM_NOT_ALLOWED, "jack uses RS256")
 
 
+def test_a_consumers_eddsa_goes_by_both_of_its_names() -> None:
+    by = author("EdDSA", None)
+    party = consumers(consumer("jack", by))
+    assert_passes(judge(mint_by(by, header={"alg": "Ed25519"}), party))
+    verdict = judge(mint_by(by, header={"alg": "Ed448"}), party)
+    assert_refused(verdict, Reason.ALGORITHM_NOT_ALLOWED, "jack uses Ed25519, EdDSA")
+
+
 @pytest.mark.parametrize("key_id", ["key-1", "", "jill", ABSENT])
 def test_a_kid_selects_nothing_among_consumers(key_id: object) -> None:
     assert_passes(judge(mint_by(header={"kid": key_id}), BOTH))

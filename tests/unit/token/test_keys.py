@@ -167,7 +167,12 @@ def test_a_signing_key_without_a_name_gets_its_thumbprint() -> None:
 
 @pytest.mark.parametrize(
     ("algorithm", "secret", "reason"),
-    [("HS256", b"x" * 31, Reason.KEY_TOO_WEAK), ("ES256", b"x" * 32, Reason.KEY_MISMATCH)],
+    [
+        ("HS256", b"x" * 31, Reason.KEY_TOO_WEAK),
+        ("ES256", b"x" * 32, Reason.KEY_MISMATCH),
+        ("HS256", public_pem(EC), Reason.KEY_MISMATCH),
+    ],
+    ids=["a byte too short", "for a public-key algorithm", "a public key in PEM"],
 )
 def test_a_signing_secret_must_fit(algorithm: str, secret: bytes, reason: Reason) -> None:
     with pytest.raises(UnusableKey) as refused:
