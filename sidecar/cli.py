@@ -5,6 +5,7 @@ loaded only when it runs.
 """
 
 import argparse
+import gc
 import importlib
 import os
 import sys
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 done or valid, 1 refused, 2 wrong usage or configuration, 3 the sidecar can't be reached.
     """
+    # Nearly all that a start makes lives on: looking for garbage in it takes a tenth of the time.
+    gc.disable()
     options = parser().parse_args(arguments)
     module, function = options.run
     try:

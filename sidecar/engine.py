@@ -90,5 +90,6 @@ class Engine:
         return public_jwks(self.snapshot.signers.values())
 
     def set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
-        """Swaps the snapshot for one with these keys of this issuer."""
-        self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)
+        """Swaps the snapshot for one with these keys of this issuer, if it is still configured."""
+        if issuer_name in self.snapshot.issuers:
+            self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)

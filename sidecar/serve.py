@@ -15,10 +15,11 @@ from typing import Any, Final
 from grpc_health.v1 import health, health_pb2
 
 from sidecar import __version__
-from sidecar.api import ext_authz, token_service
 from sidecar.api.listener import Listener, bind
-from sidecar.api.services import handlers
+from sidecar.api.services import AUTHORIZATION, TOKEN_SERVICE, described, handlers
 from sidecar.authorization.policy import policy_of
+from sidecar.config.addresses import Address
+from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration
 from sidecar.config.snapshot import build
 from sidecar.engine import Engine
@@ -26,9 +27,11 @@ from sidecar.keys.generated import generate_private_key
 from sidecar.readiness import Missing, missing
 from sidecar.token.keyset import KeySet
 
-HEALTH_SERVICES: Final = ("", token_service.SERVICE, ext_authz.SERVICE)
+HEALTH_SERVICES: Final = ("", TOKEN_SERVICE, AUTHORIZATION)
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+_NO_RELOAD: Final = "SIGHUP: this version does not read its configuration again; restart it"
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Sidecar:
         self._policy = policy_of(self._settings.authorization)
         self._health = health.aio.HealthServicer()
         self._listeners: tuple[Listener, ...] = ()
+        self._http: Address | None = None
         self._keys_changed = asyncio.Event()
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -66,11 +70,12 @@ class Sidecar:
             stop.set()
 
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, log.warning, _NO_RELOAD)
         for one in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(one, stopped, one)
         async with self.serving():
-            gc.collect()
             gc.freeze()
+            gc.enable()
             announcing = asyncio.create_task(self._announce(announce))
             await stop.wait()
             announcing.cancel()
@@ -84,11 +89,10 @@ class Sidecar:
             await self._set_health()
             stack.callback(self._remove_sockets)
             for settings in self._settings.listeners:
-                served = handlers(settings.services, self.engine, self._policy)
-                self._listeners += (bind(settings, served, self._health),)
-            stack.push_async_callback(self._stop_listeners)
+                self._listeners += (self._bind(settings),)
             await self._start_http(stack)
             await self._start_fetching(stack)
+            stack.push_async_callback(self._stop_listeners)
             for listener in self._listeners:
                 await listener.server.start()
             yield
@@ -106,12 +110,16 @@ class Sidecar:
         """Returns when nothing is missing any more."""
         await self._ready.wait()
 
+    def _bind(self, settings: ListenerSettings) -> Listener:
+        served = handlers(settings.services, self.engine, self._policy)
+        return bind(settings, served, described(settings.services), self._health)
+
     async def _announce(self, announce: Callable[[str], None]) -> None:
         await self.wait_until_ready()
         addresses = [listener.describe() for listener in self._listeners]
         if self._settings.http:
             serve = ", ".join(self._settings.http.serve)
-            addresses.append(f"http {self._settings.http.address} ({serve})")
+            addresses.append(f"http {self._http} ({serve})")
         announce(f"jwt-sidecar {__version__} is ready on {' and '.join(addresses)}")
 
     async def _set_health(self) -> None:
@@ -163,7 +171,7 @@ class Sidecar:
         from sidecar.api.http import application, serving
 
         app = application(self.engine, self._settings.http.serve, self.missing)
-        await stack.enter_async_context(serving(self._settings.http.address, app))
+        self._http = await stack.enter_async_context(serving(self._settings.http.address, app))
 
     async def _stop_listeners(self) -> None:
         grace = self._settings.shutdown.grace

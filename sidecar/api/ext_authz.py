@@ -21,16 +21,12 @@ from sidecar.engine import Engine
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 
-SERVICE: Final = "envoy.service.auth.v3.Authorization"
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
     Failure.UNAUTHENTICATED: code_pb2.UNAUTHENTICATED,
     Failure.PERMISSION_DENIED: code_pb2.PERMISSION_DENIED,
     Failure.UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
-_DEEPEST: Final = 31
-"""Levels of a claim in the metadata. Envoy reads no message of over 100 levels, and an object in a
-Struct takes three: a response that it can't read is an RPC error."""
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +74,12 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
 def _headers(
     http: attribute_context_pb2.AttributeContext.HttpRequest,
 ) -> dict[str, tuple[str, ...]]:
-    headers: dict[str, tuple[str, ...]] = {
-        name.lower(): (value,) for name, value in http.headers.items()
-    }
+    headers: dict[str, tuple[str, ...]] = {}
+    for name, value in http.headers.items():
+        headers[name.lower()] = (*headers.get(name.lower(), ()), value)
     for one in http.header_map.headers:
         value = one.raw_value.decode("utf-8", "replace") if one.raw_value else one.value
-        name = one.key.lower()
-        headers[name] = (*headers.get(name, ()), value)
+        headers[one.key.lower()] = (*headers.get(one.key.lower(), ()), value)
     return headers
 
 
@@ -137,10 +132,7 @@ def _header_options(headers: Any) -> list[base_pb2.HeaderValueOption]:
 
 
 def metadata(verdict: Verdict) -> dict[str, Any]:
-    """What Envoy's other filters and its access log can read, under stable names.
-
-    A claim that is nested too deep for Envoy is left out.
-    """
+    """What Envoy's other filters and its access log can read, under stable names."""
     if isinstance(verdict, Verified):
         claims = verdict.claims
         return {
@@ -150,14 +142,6 @@ def metadata(verdict: Verdict) -> dict[str, Any]:
             "token_id": claims.get("jti", ""),
             "key_id": verdict.key_id,
             "scopes": list(verdict.scopes),
-            "claims": {name: one for name, one in claims.items() if _fits(one, _DEEPEST)},
+            "claims": dict(claims),
         }
     return {"reason": f"REASON_{verdict.reason.name}", "issuer": verdict.issuer_name}
-
-
-def _fits(claim: Any, levels: int) -> bool:
-    """Whether a claim has at most so many levels of objects and arrays."""
-    if not isinstance(claim, dict | list):
-        return True
-    inner = claim.values() if isinstance(claim, dict) else claim
-    return levels > 0 and all(_fits(one, levels - 1) for one in inner)

@@ -14,6 +14,7 @@ from sidecar.token.words import quoted
 _NANOS = 1_000_000_000
 _MOST_CLAIMS = 64 * 1024
 """Characters of required claims."""
+_LONGEST_DURATION = 315_576_000_000  # seconds, 10,000 years (google/protobuf/duration.proto)
 
 
 def invalid(field: str, message: str) -> CallFailed:
@@ -55,7 +56,8 @@ def address(field: str, text: str) -> str:
 
 def seconds(field: str, value: Duration) -> float:
     """A duration in seconds; raises CallFailed where it is no valid one."""
-    if not (abs(value.seconds) <= LAST_SECOND and abs(value.nanos) < _NANOS):
+    in_range = abs(value.seconds) <= _LONGEST_DURATION and abs(value.nanos) < _NANOS
+    if not in_range or value.seconds * value.nanos < 0:
         raise invalid(field, "it is out of the range of a Duration")
     return value.seconds + value.nanos / _NANOS
 

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from aiohttp import web
 
-from sidecar.api.listener import ListenFailed, check_free, remove_socket
+from sidecar.api.listener import binding, remove_socket
 from sidecar.config.addresses import Address
 from sidecar.engine import Engine
 from sidecar.readiness import Missing
@@ -60,21 +60,25 @@ def _discovery(engine: Engine, request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def serving(address: Address, app: web.Application) -> AsyncIterator[None]:
-    """Serves the application at an address; raises ListenFailed."""
-    check_free(address)
+async def serving(address: Address, app: web.Application) -> AsyncIterator[Address]:
+    """Serves the application at an address and gives the one that was bound.
+
+    Raises ListenFailed.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site: web.BaseSite
-    if address.is_unix:
-        site = web.UnixSite(runner, address.path)
-    else:
-        site = web.TCPSite(runner, address.host, address.port)
     try:
-        await site.start()
-        yield
-    except OSError as error:
-        raise ListenFailed(f"http {address} can't be listened on: {error.strerror}") from error
+        with binding(address):
+            await _site(runner, address).start()
+        try:
+            yield address if address.is_unix else replace(address, port=runner.addresses[0][1])
+        finally:
+            remove_socket(address)
     finally:
         await runner.cleanup()
-        remove_socket(address)
+
+
+def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:
+    if address.is_unix:
+        return web.UnixSite(runner, address.path)
+    return web.TCPSite(runner, address.host, address.port)

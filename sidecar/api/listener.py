@@ -6,14 +6,13 @@ import importlib.util
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
@@ -57,9 +56,12 @@ class Listener:
 def bind(
     settings: ListenerSettings,
     services: Mapping[str, Handlers],
+    described: Sequence[str],
     health_service: health.aio.HealthServicer,
 ) -> Listener:
-    """A listener for these services, by full name, and for health checking and reflection.
+    """A listener for these services, by full name, for health checking, and for reflection.
+
+    Reflection lists the services that are `described`.
 
     Raises ListenFailed where the address can't be had.
     """
@@ -69,9 +71,11 @@ def bind(
         server.add_registered_method_handlers(name, dict(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     if settings.reflection:
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        from grpc_reflection.v1alpha import reflection
+
+        names = (*described, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-    with _binding(settings):
+    with binding(settings.address, settings.mode):
         port = server.add_insecure_port(str(settings.address))
     address = settings.address if settings.address.is_unix else replace(settings.address, port=port)
     return Listener(address, settings.services, transport, server)
@@ -146,17 +150,18 @@ def _server(transport: str) -> grpc.aio.Server:
 
 
 @contextlib.contextmanager
-def _binding(settings: ListenerSettings) -> Iterator[None]:
+def binding(address: Address, mode: str = "0660") -> Iterator[None]:
     """What binding to an address needs before and after, and the cause where it fails.
 
-    A Unix socket gets its permissions before anyone can connect.
+    A Unix socket gets its permissions before anyone can connect. Raises ListenFailed.
     """
-    check_free(settings.address)
-    umask = os.umask(0o777 & ~int(settings.mode, 8))
+    check_free(address)
+    umask = os.umask(0o777 & ~int(mode, 8))
     try:
         yield
-    except RuntimeError as error:
-        raise ListenFailed(f"{settings.address} can't be listened on: {error}") from error
+    except (OSError, RuntimeError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise ListenFailed(f"{address} can't be listened on: {cause}") from error
     finally:
         os.umask(umask)
 
@@ -173,10 +178,6 @@ def _check_port_free(address: Address) -> None:
         raise ListenFailed(f"{address} can't be listened on: {error.strerror}") from error
 
 
-def method(
-    handler: Callable[..., Any],
-    request: Callable[[bytes], Any] | None = None,
-    response: Callable[[Any], bytes] | None = None,
-) -> Method:
-    """A unary method; without a codec its messages stay bytes."""
-    return grpc.unary_unary_rpc_method_handler(handler, request, response)
+def method(handler: Callable[[bytes, Any], Awaitable[bytes]]) -> Method:
+    """A unary method whose messages stay bytes: handlers read and write them themselves."""
+    return grpc.unary_unary_rpc_method_handler(handler)

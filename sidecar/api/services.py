@@ -3,14 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from sidecar.api import ext_authz, token_service
-from sidecar.api.ext_authz import Authorization
 from sidecar.api.listener import Handlers, Method, method
-from sidecar.api.token_service import TokenService, not_served
+from sidecar.api.token_service import TokenService, decoding, not_served
 from sidecar.authorization.policy import Policy
 from sidecar.engine import Engine
 from sidecar.v1 import token_service_pb2 as messages
 
+TOKEN_SERVICE: Final = "sidecar.v1.TokenService"
+AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
 _SERVED_BY: Final = {
     "ValidateToken": frozenset({"validate"}),
     "GetJwks": frozenset({"validate", "issue"}),
@@ -27,25 +27,21 @@ def handlers(services: Collection[str], engine: Engine, policy: Policy) -> Mappi
             made[name] = method(not_served(name, needed))
     check = not_served("Check", {"ext_authz"})
     if "ext_authz" in services:
+        from sidecar.api.ext_authz import Authorization
+
         check = Authorization(engine, policy).check
-    return {token_service.SERVICE: made, ext_authz.SERVICE: {"Check": method(check)}}
+    return {TOKEN_SERVICE: made, AUTHORIZATION: {"Check": method(check)}}
+
+
+def described(services: Collection[str]) -> tuple[str, ...]:
+    """The gRPC services that a listener's server reflection lists."""
+    token_service = () if {"validate", "issue"}.isdisjoint(services) else (TOKEN_SERVICE,)
+    return token_service + ((AUTHORIZATION,) if "ext_authz" in services else ())
 
 
 def _token_methods(service: TokenService) -> dict[str, Method]:
     return {
-        "ValidateToken": method(
-            service.validate_token,
-            messages.ValidateTokenRequest.FromString,
-            messages.ValidateTokenResponse.SerializeToString,
-        ),
-        "GetJwks": method(
-            service.get_jwks,
-            messages.GetJwksRequest.FromString,
-            messages.GetJwksResponse.SerializeToString,
-        ),
-        "IssueToken": method(
-            service.issue_token,
-            messages.IssueTokenRequest.FromString,
-            messages.IssueTokenResponse.SerializeToString,
-        ),
+        "ValidateToken": method(decoding(service.validate_token, messages.ValidateTokenRequest)),
+        "GetJwks": method(decoding(service.get_jwks, messages.GetJwksRequest)),
+        "IssueToken": method(decoding(service.issue_token, messages.IssueTokenRequest)),
     }

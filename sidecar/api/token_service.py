@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.message import DecodeError, Message
+
 from sidecar.api import fields
 from sidecar.api.errors import abort
 from sidecar.engine import Engine
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     import grpc
 
     Context = grpc.aio.ServicerContext[Any, Any]
-
-SERVICE = "sidecar.v1.TokenService"
 
 
 class TokenService:
@@ -51,6 +51,22 @@ class TokenService:
     ) -> messages.GetJwksResponse:
         """The signers' public keys."""
         return messages.GetJwksResponse(jwks_json=self._engine.jwks())
+
+
+def decoding(
+    handler: Callable[[Any, "Context"], Awaitable[Message]], request: type[Message]
+) -> Callable[[bytes, "Context"], Awaitable[bytes]]:
+    """A handler of bytes around one of messages; what is no such message is INVALID_ARGUMENT."""
+
+    async def handle(data: bytes, context: "Context") -> bytes:
+        try:
+            message = request.FromString(data)
+        except DecodeError:
+            problem = f"the request is no {request.DESCRIPTOR.name}, or has text that is not UTF-8"
+            await abort(context, CallFailed(ErrorReason.FIELD_INVALID, problem))
+        return (await handler(message, context)).SerializeToString()
+
+    return handle
 
 
 def not_served(

@@ -37,8 +37,9 @@ def admit(
     removed = forward.names.union(_alike(forward.names, sent)) - headers.keys()
     if not forward.remove_token:
         return Admission(headers, tuple(sorted(removed)))
+    rest = {name: value for name, value in removal.set_headers.items() if name not in removed}
     return Admission(
-        {**removal.set_headers, **headers},
+        {**rest, **headers},
         tuple(sorted(removed.union(removal.headers) - headers.keys())),
         removal.query_parameters,
     )
@@ -64,7 +65,8 @@ def _forwarded(verified: Verified, forward: Forward) -> Iterator[tuple[str, str]
 def as_text(claim: Any) -> str:
     """A claim as a header's value, empty where it is absent or can't be told apart.
 
-    Arrays are joined by commas, so one with a comma inside an element has no text.
+    Arrays are joined by commas, so one with a comma inside an element, or with an element that
+    has no text, has none either.
     """
     if claim is None:
         return ""
@@ -72,12 +74,12 @@ def as_text(claim: Any) -> str:
         return claim
     if isinstance(claim, list):
         elements = [as_text(one) for one in claim]
-        return "" if any("," in one for one in elements) else ",".join(elements)
+        return "" if any(not one or "," in one for one in elements) else ",".join(elements)
     return json.dumps(claim, separators=(",", ":"), ensure_ascii=False)
 
 
 def _sendable(value: str) -> bool:
     """Whether a value can stand in a header as it is (RFC 9110, section 5.5)."""
-    if not value or len(value.encode("utf-8")) > LONGEST_VALUE:
+    if not value or not value.isprintable() or value != value.strip():
         return False
-    return value.isprintable() and value == value.strip()
+    return len(value.encode("utf-8")) <= LONGEST_VALUE

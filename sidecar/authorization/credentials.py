@@ -19,7 +19,7 @@ class Removal:
 
     headers: tuple[str, ...] = ()
     query_parameters: tuple[str, ...] = ()
-    """As the client spelled them, which is how Envoy compares them."""
+    """Names as the query has them: Envoy compares them without decoding."""
     set_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -53,7 +53,7 @@ def _token_at(request: HttpRequest, source: Source) -> str | None:
     if isinstance(source, HeaderSource):
         tokens = _header_tokens(request.values(source.name), source.prefix.lower())
     elif isinstance(source, QuerySource):
-        tokens = [value for name, value, _ in _parameters(request.query) if name == source.name]
+        tokens = [value for name, value, _ in _parameters(request) if name == source.name]
     else:
         tokens = [value for name, value, _ in _cookies(request) if name == source.name]
     if not tokens:
@@ -70,15 +70,16 @@ def _header_tokens(values: tuple[str, ...], prefix: str) -> list[str]:
     fields = [one.strip() for value in values for one in value.split(",")]
     scheme = prefix.strip()
     tokens = [one[len(prefix) :].strip() for one in fields if one.lower().startswith(prefix)]
-    tokens += ["" for one in fields if scheme and one.lower() == scheme]
+    if scheme not in {"", prefix}:
+        tokens += ["" for one in fields if one.lower() == scheme]
     if tokens and len(fields) > 1:
         return ["", *tokens] if len(tokens) == 1 else tokens
     return tokens
 
 
-def _parameters(query: str) -> list[tuple[str, str, str]]:
-    """Name, value and original spelling of the name of every parameter."""
-    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+def _parameters(request: HttpRequest) -> list[tuple[str, str, str]]:
+    """Name, value and the name as it is written of every parameter of the query."""
+    pairs = (pair.partition("=") for pair in request.query.split("&") if pair)
     return [(unquote_plus(name), unquote_plus(value), name) for name, _, value in pairs]
 
 
@@ -97,8 +98,8 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
 
 def _removal(request: HttpRequest, found: Mapping[Source, str]) -> Removal:
     headers = [one.name for one in found if isinstance(one, HeaderSource)]
-    queries = {one.name for one in found if isinstance(one, QuerySource)}
-    parameters = [raw for name, _, raw in _parameters(request.query) if name in queries]
+    queried = {one.name for one in found if isinstance(one, QuerySource)}
+    parameters = [text for name, _, text in _parameters(request) if name in queried]
     cookies = {one.name for one in found if isinstance(one, CookieSource)}
     if not cookies:
         return Removal(tuple(headers), tuple(parameters))

@@ -54,7 +54,7 @@ def deny(refusal: Refusal, realm: str, json_body: bool) -> Denial:
         "reason": f"REASON_{refusal.reason.name}",
         "message": refusal.message,
     }
-    return Denial(failure, status, headers, json.dumps(body, ensure_ascii=False))
+    return Denial(failure, status, headers, json.dumps(body))
 
 
 def _failure(reason: Reason) -> tuple[Failure, int]:
@@ -66,7 +66,7 @@ def _failure(reason: Reason) -> tuple[Failure, int]:
 
 
 def _challenge(refusal: Refusal, realm: str) -> str:
-    challenge = f'Bearer realm="{realm}"'
+    challenge = f'Bearer realm="{_sendable(realm)}"'
     if refusal.reason is Reason.TOKEN_MISSING:
         return challenge
     if refusal.reason is Reason.SCOPE_INSUFFICIENT:

@@ -13,7 +13,7 @@ class HttpRequest:
     method: str = ""
     host: str = ""
     target: str = field(default="", repr=False)
-    """Path and query, which may hold the token, as the client sent them."""
+    """Path and query as the client sent them."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     """By lower-case name: the values in order, of which a proxy may have joined some."""
 

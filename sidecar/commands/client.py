@@ -38,7 +38,7 @@ def _failure(error: grpc.Call, address: str) -> CommandFailed:
         return CommandFailed(f"what answers at {address} is no jwt-sidecar", UNREACHABLE)
     if error.code() in _OURS:
         return CommandFailed(
-            f"no sidecar answers at {address}: {error.details()}; is it running, and is "
+            f"{address} can't be reached: {error.details()}. Is a sidecar running there, and is "
             "--address (or JWT_SIDECAR_ADDRESS) right?",
             UNREACHABLE,
         )

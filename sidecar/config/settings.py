@@ -18,8 +18,9 @@ class Limits(Section):
 
     token_bytes: Annotated[Size, sized(1, "1MiB")] = Field(default="16KiB", validate_default=True)
     """Longest token."""
-    json_depth: Annotated[int, Field(ge=1, le=128)] = 32
-    """Deepest nesting of a header or claims set."""
+    json_depth: Annotated[int, Field(ge=1, le=32)] = 32
+    """Deepest nesting of a header or claims set. A level is three messages in ext_authz's answer,
+    and Envoy reads 100 in each other: what it can't read, failure_mode_allow lets through."""
     keys_bytes: Annotated[Size, sized(1, "64MiB")] = Field(default="1MiB", validate_default=True)
     """Largest JWK Set or discovery document that is fetched."""
     concurrent_fetches: Annotated[int, Field(ge=1, le=1000)] = 8

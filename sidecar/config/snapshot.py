@@ -8,6 +8,7 @@ from sidecar.config import consumers, issuers, signers
 from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
 from sidecar.token import key
+from sidecar.token.algorithms import spellings
 from sidecar.token.claims import required_claims
 from sidecar.token.key import Key
 from sidecar.token.keyset import KeySet
@@ -79,7 +80,7 @@ def _issuer(setting: issuers.Issuer) -> Issuer:
         None if setting.issuer == "*" else setting.issuer,
         rules,
         setting.local_keys,
-        frozenset(setting.algorithms) if setting.algorithms else None,
+        _spelled_out(setting.algorithms) if setting.algorithms else None,
         source(setting),
         NOT_FETCHED if setting.keys.are_remote else "",
     )
@@ -145,6 +146,10 @@ def _verifying_key(signing_key: SigningKey) -> Key:
     return signing_key.public or key.from_secret(
         signing_key.material, frozenset({signing_key.algorithm}), signing_key.key_id
     )
+
+
+def _spelled_out(algorithms: tuple[str, ...]) -> frozenset[str]:
+    return frozenset[str]().union(*(spellings(one) for one in algorithms))
 
 
 def _set_or_any(values: tuple[str, ...]) -> frozenset[str] | None:

@@ -21,13 +21,22 @@ class DownloadFailed(Exception):
 async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]:
     """A `Download` of bodies of up to `max_bytes`, at most `concurrent` at a time.
 
-    The time of a download does not run while it waits for others. It raises DownloadFailed for
-    anything but a 200 with a whole body within the time: redirects are not followed, since the
-    configuration alone says where keys come from. Messages leave out the query of the URL, which
-    may hold a secret.
+    It raises DownloadFailed for anything but a 200 with a whole body within the time: redirects
+    are not followed, since the configuration alone says where keys come from. Waiting for one
+    of the places takes nothing of a download's time. Messages leave out the query of the URL,
+    which may hold a secret.
     """
     places = asyncio.Semaphore(concurrent)
     contexts: dict[Path | None, ssl.SSLContext] = {}
+
+    def trust(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
+        """What TLS is checked with: it takes megabytes, so it is loaded where it is needed."""
+        if not url.lower().startswith("https:"):
+            return True
+        if ca_file not in contexts:
+            contexts[ca_file] = _context(url, ca_file)
+        return contexts[ca_file]
+
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"accept": "application/jwk-set+json, application/json"},
@@ -35,12 +44,10 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
     ) as session:
 
         async def download(url: str, seconds: float, ca_file: Path | None) -> bytes:
-            shown = url.partition("?")[0]
+            shown = _shown(url)
             try:
-                if ca_file not in contexts:
-                    contexts[ca_file] = ssl.create_default_context(cafile=ca_file)
                 async with places, asyncio.timeout(seconds):
-                    return await _get(session, url, contexts[ca_file], max_bytes)
+                    return await _get(session, url, trust(url, ca_file), max_bytes)
             except TimeoutError as error:
                 raise DownloadFailed(f"{shown} did not answer within {seconds:g} s") from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -50,10 +57,10 @@ async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]
 
 
 async def _get(
-    session: aiohttp.ClientSession, url: str, context: ssl.SSLContext, max_bytes: int
+    session: aiohttp.ClientSession, url: str, trusted: ssl.SSLContext | bool, max_bytes: int
 ) -> bytes:
-    shown = url.partition("?")[0]
-    async with session.get(url, ssl=context, allow_redirects=False) as response:
+    shown = _shown(url)
+    async with session.get(url, ssl=trusted, allow_redirects=False) as response:
         if response.status in range(300, 400):
             raise DownloadFailed(
                 f"{shown} answers {response.status}, a redirect, which is not followed: "
@@ -71,13 +78,31 @@ async def _get(
         return bytes(body)
 
 
+def _context(url: str, ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        problem = "holds no PEM certificate"
+        raise DownloadFailed(f"{_shown(url)} can't be fetched: {ca_file} {problem}") from error
+    except OSError as error:
+        problem = f"can't be read ({_strerror(error)})"
+        raise DownloadFailed(f"{_shown(url)} can't be fetched: {ca_file} {problem}") from error
+
+
+def _shown(url: str) -> str:
+    return url.partition("?")[0]
+
+
 def _cause(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return f"its TLS certificate is not trusted ({error})"
+    """What went wrong, without what the server sent, which messages of aiohttp quote."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its TLS certificate is not trusted ({error.certificate_error})"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return f"no TLS connection ({error.os_error})"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"no connection to {error.host}:{error.port}: {_strerror(error.os_error)}"
-    if isinstance(error, aiohttp.ClientResponseError):
-        return f"the answer is no HTTP: {error.message}"
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        return "its answer is not whole and proper HTTP"
     if isinstance(error, aiohttp.InvalidURL):
         return "it is no URL"
     return str(error) or type(error).__name__

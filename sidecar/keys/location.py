@@ -1,6 +1,5 @@
 """The URL of an issuer's JWK Set: configured, or found by OpenID Connect Discovery 1.0."""
 
-from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,17 +34,17 @@ async def discover_jwks_url(
             "configured; they must be equal"
         )
     jwks_uri = document.get("jwks_uri")
-    schemes = {"https"} if urlsplit(issuer).scheme == "https" else {"http", "https"}
-    if not isinstance(jwks_uri, str) or not _is_url(jwks_uri, schemes):
+    schemes = {"https"} if _scheme(issuer) == "https" else {"http", "https"}
+    if not isinstance(jwks_uri, str) or _scheme(jwks_uri) not in schemes:
         raise DownloadFailed(
             f"{url} has the jwks_uri {quoted(jwks_uri)}; it must be a URL with {names(schemes)}"
         )
     return jwks_uri
 
 
-def _is_url(text: str, schemes: Collection[str]) -> bool:
-    """Whether it is a URL with one of these schemes that can stand in a line of the log."""
+def _scheme(url: str) -> str:
+    """The scheme of a URL in lower case, empty where it is none or no part of one line."""
     try:
-        return urlsplit(text).scheme in schemes and text.isascii() and text.isprintable()
+        return urlsplit(url).scheme if url.isascii() and url.isprintable() else ""
     except ValueError:
-        return False
+        return ""

@@ -4,7 +4,7 @@ PyJWT does the arithmetic. `none` is not in the table: it does not exist.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import Algorithm as Engine
@@ -93,3 +93,11 @@ def fitting(key_type: str, curve: str | None) -> frozenset[str]:
         for name, algorithm in ALGORITHMS.items()
         if algorithm.key_type == key_type and (not algorithm.curves or curve in algorithm.curves)
     )
+
+
+def spellings(name: str) -> frozenset[str]:
+    """The names in `alg` that stand for this algorithm: EdDSA has newer ones (RFC 9864)."""
+    return _EDDSA if name == "EdDSA" else frozenset({name})
+
+
+_EDDSA: Final = frozenset({"EdDSA", "Ed25519", "Ed448"})

@@ -104,8 +104,10 @@ def _check_header(header: Mapping[str, Any]) -> None:
         raise _malformed(f"the header's kid is longer than {MAX_KEY_ID_CHARACTERS} characters")
     if "crit" in header:
         _check_critical(header["crit"])
-    if "b64" in header and header["b64"] is not True:
-        raise _malformed("the header says b64: false (RFC 7797), which no JWT may")
+    if header.get("b64", True) is not True:
+        raise _malformed(
+            "the header's b64 is not true, as it must be in a JWT (RFC 7797, section 7)"
+        )
 
 
 def _check_critical(names: object) -> None:

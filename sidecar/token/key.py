@@ -66,8 +66,10 @@ def from_secret(secret: bytes, algorithms: frozenset[str], key_id: str | None = 
     """The key of an HMAC secret, for the given HS algorithms.
 
     Raises UnusableKey where the secret is shorter than an algorithm's hash (RFC 7518,
-    section 3.2) or an algorithm is no HMAC.
+    section 3.2), is a key in PEM, which others may know, or an algorithm is no HMAC.
     """
+    if b"-----BEGIN " in secret:
+        raise UnusableKey("the secret is a key or certificate in PEM, which is no secret")
     for name in sorted(algorithms):
         if name not in SYMMETRIC:
             raise UnusableKey(f"{name} needs a public key; a secret serves {names(SYMMETRIC)}")

@@ -56,10 +56,10 @@ class KeySet:
         KEY_TOO_WEAK or KEY_ID_MISSING where there is nothing to try.
         """
         if key_id is None:
-            return self._fitting(self.keys, algorithm)
+            return self._fitting(self.keys, algorithm, "the token names no key (kid)")
         named = self._by_id.get(key_id)
         if named:
-            return self._fitting(named, algorithm)
+            return self._fitting(named, algorithm, f"more than one key is named {quoted(key_id)}")
         for member in self.unusable:
             if member.key_id == key_id:
                 raise Refused(
@@ -68,14 +68,14 @@ class KeySet:
                 )
         unnamed = self._by_id.get(None)
         if unnamed:
-            return self._fitting(unnamed, algorithm)
+            return self._fitting(unnamed, algorithm, f"no key is named {quoted(key_id)}")
         raise Refused(
             Reason.KEY_NOT_FOUND,
             f"key {quoted(key_id)} is not among the {len(self.keys)} keys: "
             f"{listed(key.key_id for key in self.keys)}",
         )
 
-    def _fitting(self, keys: tuple[Key, ...], algorithm: str) -> tuple[Key, ...]:
+    def _fitting(self, keys: tuple[Key, ...], algorithm: str, choice: str) -> tuple[Key, ...]:
         fitting = tuple(key for key in keys if algorithm in key.algorithms)
         if not fitting:
             has = "; ".join(key.describe() for key in keys[:MOST_TRIED]) or "no usable key"
@@ -83,7 +83,7 @@ class KeySet:
         if len(fitting) > MOST_TRIED:
             raise Refused(
                 Reason.KEY_ID_MISSING,
-                f"the token names no key (kid), and {len(fitting)} keys fit {algorithm}; "
+                f"{choice}, and {len(fitting)} keys fit {algorithm}; "
                 f"at most {MOST_TRIED} are tried",
             )
         return fitting
@@ -122,7 +122,8 @@ def _check_not_doubled(key: Key, keys: Iterable[Key]) -> None:
     if key.key_id is None:
         return
     for other in keys:
-        if other.key_id == key.key_id and other.type == key.type:
+        same = other.key_id == key.key_id and other.type == key.type
+        if same and other.algorithms & key.algorithms:
             raise UnusableKey("another key of the set has the same kid and kty; the first counts")
 
 

@@ -81,7 +81,7 @@ def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Min
         "exp": expire_time,
         "jti": token_id,
         **signer.claims,
-        **_additional_claims(order, signer, snapshot.limits),
+        **_additional_claims(order, signer, snapshot),
     }
     header = _header(order, signer, key, snapshot.limits)
     return Minted(
@@ -126,14 +126,15 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
             "that is kept",
             "consumer",
         )
-    audiences = consumers.rules.audiences
+    audiences, longest = consumers.rules.audiences, consumers.rules.max_lifetime
+    longest = CONSUMER_MAX_LIFETIME if longest is None else min(longest, CONSUMER_MAX_LIFETIME)
     return Signer(
         name=consumer.name,
         issuer="",
         keys=(SigningKey("", consumer.algorithm, consumer.credential.material, None),),
         audiences=tuple(sorted(audiences)) if audiences else (),
-        lifetime=CONSUMER_LIFETIME,
-        max_lifetime=CONSUMER_MAX_LIFETIME,
+        lifetime=min(CONSUMER_LIFETIME, longest),
+        max_lifetime=longest,
         claims=_key_claim(order, consumer, consumers.key_claim),
     )
 
@@ -213,9 +214,11 @@ def _granted(order: Order, signer: Signer) -> bool:
     return bool(order.scopes)
 
 
-def _additional_claims(order: Order, signer: Signer, limits: Limits) -> Mapping[str, Any]:
-    claims = _json_object(order.claims_json, "claims_json", limits)
+def _additional_claims(order: Order, signer: Signer, snapshot: Snapshot) -> Mapping[str, Any]:
+    claims = _json_object(order.claims_json, "claims_json", snapshot.limits)
     reserved = REGISTERED_CLAIMS | signer.claims.keys()
+    if order.consumer and snapshot.consumers:
+        reserved |= _beginnings(snapshot.consumers.key_claim)
     if signer.scopes is not None or order.scopes:
         reserved |= SCOPE_CLAIMS
     # Looking for the path a.b takes the claim "a.b" before the member b of the claim "a".
@@ -225,9 +228,17 @@ def _additional_claims(order: Order, signer: Signer, limits: Limits) -> Mapping[
     return claims
 
 
+def _beginnings(path: str) -> set[str]:
+    """The names that could hide a claim at this path, as whole names are matched first."""
+    parts = path.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
 def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Mapping[str, Any]:
     additional = _json_object(order.headers_json, "headers_json", limits)
     _check_not_reserved(additional, RESERVED_HEADERS, "headers_json", "header parameter")
+    if not isinstance(additional.get("cty", ""), str):
+        raise _invalid("headers_json", "cty must be a string (RFC 7515, section 4.1.10)")
     critical = order.critical_headers
     for name in critical:
         if name not in additional:

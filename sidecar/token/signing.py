@@ -24,6 +24,8 @@ def from_private_pem(
     Raises UnusableKey where the bytes are no private key, the password is wrong, missing or
     not needed, or the key does not fit the algorithm. No message holds the key.
     """
+    if password == b"":
+        raise UnusableKey("the password is empty")
     try:
         private_key = load_pem_private_key(data, password)
     except TypeError as error:

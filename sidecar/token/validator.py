@@ -5,12 +5,12 @@ the first check that fails gives the reason. Until the signature has been verifi
 the claims is acted on but for choosing whose keys to try.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sidecar.token import jws
-from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC
+from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC, spellings
 from sidecar.token.claims import audiences_of, find, scopes_of, text_of, time_of
 from sidecar.token.key import Key
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
@@ -184,33 +184,36 @@ def _check_critical_headers(attempt: Attempt, rules: ClaimRules) -> None:
 def _check_issuer(attempt: Attempt, _: ClaimRules) -> None:
     if attempt.consumer:
         return
-    iss = attempt.jws.unverified_claims.get("iss")
     if attempt.issuer is None:
-        raise _nobody(attempt, iss)
-    expected = attempt.issuer.issuer
-    if expected is not None and iss != expected:
+        raise _nobody(attempt)
+    claims, expected = attempt.jws.unverified_claims, attempt.issuer.issuer
+    if expected is not None and claims.get("iss") != expected:
         raise Refused(
             Reason.ISSUER_MISMATCH,
-            f"iss is {quoted(iss)}; issuer {attempt.issuer.name} is {quoted(expected)}",
+            f"{_found_iss(claims)}; issuer {attempt.issuer.name} is {quoted(expected)}",
         )
 
 
-def _nobody(attempt: Attempt, iss: object) -> Refused:
-    snapshot = attempt.snapshot
+def _found_iss(claims: Mapping[str, Any]) -> str:
+    if "iss" not in claims:
+        return "the token has no iss"
+    iss = claims["iss"]
+    if isinstance(iss, str):
+        return f"iss is {quoted(iss)}"
+    return f"iss is {kind(iss)} and not a string"
+
+
+def _nobody(attempt: Attempt) -> Refused:
+    snapshot, iss = attempt.snapshot, attempt.jws.unverified_claims.get("iss")
     consumers = snapshot.consumers
     if consumers and (not isinstance(iss, str) or not snapshot.issuers_by_iss):
         return _no_consumer(attempt, consumers.key_claim)
     if consumers and find(attempt.jws.unverified_claims, consumers.key_claim) is not None:
         return _no_consumer(attempt, consumers.key_claim)
-    if iss is None:
-        found = "the token has no iss"
-    elif isinstance(iss, str):
-        found = f"iss is {quoted(iss)}"
-    else:
-        found = f"iss is {kind(iss)} and not a string"
     return Refused(
         Reason.ISSUER_UNKNOWN,
-        f"{found}; configured issuers are {listed(snapshot.issuers_by_iss)}",
+        f"{_found_iss(attempt.jws.unverified_claims)}; configured issuers are "
+        f"{listed(snapshot.issuers_by_iss)}",
     )
 
 
@@ -246,13 +249,11 @@ def _check_algorithm(attempt: Attempt, _: ClaimRules) -> None:
 
 def _allowed_algorithms(attempt: Attempt) -> frozenset[str]:
     if attempt.consumer:
-        return frozenset({attempt.consumer.algorithm})
-    issuer = attempt.issuer
-    if issuer is None or issuer.algorithms is not None:
-        return issuer.algorithms or frozenset() if issuer else frozenset()
-    if issuer.keys is None:
-        return ASYMMETRIC
-    return issuer.keys.algorithms & ASYMMETRIC
+        return spellings(attempt.consumer.algorithm) & attempt.consumer.credential.algorithms
+    if attempt.issuer is None:
+        return frozenset()
+    # Whether a key fits is for the key check to say: one that is yet to be fetched may.
+    return ASYMMETRIC if attempt.issuer.algorithms is None else attempt.issuer.algorithms
 
 
 def _check_key(attempt: Attempt, _: ClaimRules) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -20,7 +21,7 @@ from yarl import URL
 
 from deploy.demo.demo import ENVOY
 from deploy.demo.stage import envoy, sidecar, upstream
-from tests.running import SECRET
+from tests.running import SECRET, TRANSPORTS
 
 CONFIGURATION = f"""
 listeners: [{{address: 'unix:sidecar.sock', services: [ext_authz], transport: %s}}]
@@ -32,7 +33,7 @@ issuers:
     audiences: [shop]
   - name: away
     issuer: https://away.example/
-    keys: {{url: 'http://127.0.0.1:9/jwks.json', required: false}}
+    keys: {{url: '%s', required: false, timeout: 30s}}
     audiences: [shop]
 consumers:
   list:
@@ -49,7 +50,6 @@ authorization:
     consumer_header: x-consumer
     label_headers: {{x-plan: plan}}
   denied: {{realm: shop}}
-limits: {{json_depth: 128}}
 shutdown: {{drain: 0s, grace: 1s}}
 """
 METADATA_HEADER = """
@@ -111,11 +111,17 @@ async def stage(
 
 
 async def set_up(
-    stack: AsyncExitStack, directory: Path, transport: str, raw: bool, allow: bool = False
+    stack: AsyncExitStack,
+    directory: Path,
+    transport: str,
+    raw: bool,
+    *,
+    allow: bool = False,
+    keys_url: str = "http://127.0.0.1:9/jwks.json",
 ) -> Stage:
     """A stage in a directory; `allow` is Envoy's `failure_mode_allow`."""
     configuration = directory / "jwt-sidecar.yaml"
-    configuration.write_text(CONFIGURATION % transport)
+    configuration.write_text(CONFIGURATION % (transport, keys_url))
     template = ENVOY
     for old, new in (
         ("encode_raw_headers: true", f"encode_raw_headers: {str(raw).lower()}"),
@@ -138,6 +144,12 @@ def mint(**claims: object) -> str:
     usual = {"iss": "https://login.example/", "aud": "shop", "sub": "alice"}
     said = {**usual, "exp": int(time.time()) + 600, **claims}
     return jwt.encode({name: one for name, one in said.items() if one is not None}, SECRET, "HS256")
+
+
+def unverifiable() -> str:
+    """A token whose issuer's keys are not there."""
+    header = jwt.utils.base64url_encode(b'{"alg":"RS256","kid":"k"}').decode()
+    return ".".join([header, *mint(iss="https://away.example/").split(".")[1:]])
 
 
 def bearer(token: str) -> tuple[str, str]:
@@ -179,9 +191,7 @@ async def test_keys_that_are_not_there_are_503_and_never_a_yes(stage: Stage) -> 
     answer = await stage.get("/", bearer(mint(iss="https://away.example/")))
     # An HS256 token for an issuer with remote keys fails before its keys are asked for.
     answer.assert_denied(401, "ALGORITHM_NOT_ALLOWED")
-    token = mint(iss="https://away.example/").split(".")
-    header = jwt.utils.base64url_encode(b'{"alg":"RS256","kid":"k"}').decode()
-    answer = await stage.get("/", bearer(".".join([header, *token[1:]])))
+    answer = await stage.get("/", bearer(unverifiable()))
     answer.assert_denied(503, "KEYS_UNAVAILABLE")
     assert "retry-after" in answer.headers
 
@@ -274,16 +284,19 @@ async def test_claims_are_there_for_other_filters_as_metadata(stage: Stage) -> N
 @pytest.mark.parametrize("allow", [False, True])
 async def test_a_sidecar_that_is_gone_leaves_it_to_envoy(tmp_path: Path, allow: bool) -> None:
     async with AsyncExitStack() as stack:
-        stage = await set_up(stack, tmp_path, "native", True, allow)
+        stage = await set_up(stack, tmp_path, "native", True, allow=allow)
         assert (await stage.get("/", bearer(mint()))).seen
         os.kill(stage.sidecar.pid, signal.SIGKILL)
         await stage.sidecar.wait()
         assert (await stage.get("/", bearer(mint()))).status == (200 if allow else 403)
 
 
-async def test_an_outage_of_keys_is_a_denial_where_failures_are_allowed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_outage_of_keys_is_a_denial_where_failures_are_allowed(
+    tmp_path: Path, transport: str
+) -> None:
     async with AsyncExitStack() as stack:
-        stage = await set_up(stack, tmp_path, "native", True, allow=True)
-        header = jwt.utils.base64url_encode(b'{"alg":"RS256","kid":"k"}').decode()
-        token = ".".join([header, *mint(iss="https://away.example/").split(".")[1:]])
-        (await stage.get("/", bearer(token))).assert_denied(503, "KEYS_UNAVAILABLE")
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        hanging = f"http://127.0.0.1:{silent.getsockname()[1]}/jwks.json"
+        stage = await set_up(stack, tmp_path, transport, True, allow=True, keys_url=hanging)
+        (await stage.get("/", bearer(unverifiable()))).assert_denied(503, "KEYS_UNAVAILABLE")

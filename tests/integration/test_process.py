@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -129,6 +130,13 @@ async def test_on_sigterm_health_says_not_serving_and_calls_still_pass(
         assert await child.wait() == 0
 
 
+async def test_sighup_ends_nothing(configuration: Path) -> None:
+    async with serving(configuration) as child:
+        child.send_signal(signal.SIGHUP)
+        status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
+        assert (status, child.returncode) == (0, None)
+
+
 async def test_a_socket_left_by_a_killed_process_is_replaced(configuration: Path) -> None:
     async with serving(configuration) as child:
         child.kill()
@@ -176,6 +184,18 @@ async def test_a_broken_configuration_is_reported_whole(configuration: Path) -> 
     assert "shutdown.drain" in error
     assert "kees" in error
     assert "keys" in error
+
+
+async def test_an_http_socket_in_use_is_left_to_its_owner(configuration: Path) -> None:
+    with configuration.open("a") as file:
+        file.write("\nhttp: {address: 'unix:http.sock'}\n")
+    other = configuration.with_name("other.yaml")
+    other.write_text(configuration.read_text().replace("unix:s.sock", "unix:other.sock"))
+    async with serving(configuration):
+        status, _, error = await run("serve", "--config", str(other))
+        assert (status, "http.sock is in use" in error) == (2, True)
+        assert stat.S_IMODE((configuration.parent / "http.sock").stat().st_mode) == 0o660
+    assert not (configuration.parent / "http.sock").exists()
 
 
 async def test_the_http_face(configuration: Path) -> None:

@@ -68,10 +68,10 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
             for section in ("store", "subjects", "cache", "tracing")
         ),
         pytest.param({"limits": {"json_depth": 1}}, [], id="the least depth"),
-        pytest.param({"limits": {"json_depth": 128}}, [], id="the most depth"),
+        pytest.param({"limits": {"json_depth": 32}}, [], id="the most depth"),
         pytest.param(
-            {"limits": {"json_depth": 129}},
-            ["limits.json_depth: must be at most 128; it is the number 129"],
+            {"limits": {"json_depth": 33}},
+            ["limits.json_depth: must be at most 32; it is the number 33"],
             id="a depth too many",
         ),
         pytest.param(

@@ -50,7 +50,8 @@ EVERYTHING = configuration(
 
 @pytest.fixture
 def shown(folder: Folder) -> str:
-    folder.write("more.yaml", "- {name: b, key: b, algorithm: HS256, secret: {file: ec.pub}}\n")
+    folder.write("b.secret", "b" * 32)
+    folder.write("more.yaml", "- {name: b, key: b, algorithm: HS256, secret: {file: b.secret}}\n")
     return show(folder.load(EVERYTHING))
 
 
@@ -90,7 +91,7 @@ def test_what_is_shown_has_defaults_and_units(folder: Folder) -> None:
     ("reference", "lines"),
     [
         pytest.param({"env": "SECRET"}, ["env: SECRET"], id="a variable"),
-        pytest.param({"file": "ec.pub"}, ["file: {}/ec.pub"], id="a file, by its absolute path"),
+        pytest.param({"file": "secret"}, ["file: {}/secret"], id="a file, by its absolute path"),
         pytest.param({"value": "marker" * 9}, ["value: '***'"], id="a value, masked"),
         pytest.param(
             {"value": "ab" * 32, "encoding": "hex"},
@@ -102,6 +103,7 @@ def test_what_is_shown_has_defaults_and_units(folder: Folder) -> None:
 def test_a_secret_is_shown_by_where_it_is(
     folder: Folder, reference: dict[str, Any], lines: list[str]
 ) -> None:
+    folder.write("secret", "s" * 32)
     text = show(folder.load(configuration(consumers={"list": [consumer(secret=reference)]})))
     block = text.split("secret:\n")[1].split("labels:")[0]
     assert [line.strip() for line in block.strip().splitlines()] == [

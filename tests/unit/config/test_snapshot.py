@@ -181,3 +181,9 @@ def test_what_a_signer_mints_for_others_is_not_accepted(folder: Folder) -> None:
     now = time.time()
     token = mint(Order(subject="joe", audiences=("other",)), snapshot, now, "id").token
     assert isinstance(validate(Request(token), snapshot, now), Refusal)
+
+
+def test_eddsa_in_a_list_stands_for_its_newer_names_too(folder: Folder) -> None:
+    remote = issuer(keys={"url": "https://a.example/jwks"}, algorithms=["EdDSA", "RS256"])
+    accepted = built(folder, issuers=[remote]).issuers["corp"].algorithms
+    assert accepted == frozenset({"EdDSA", "Ed25519", "Ed448", "RS256"})

@@ -1,0 +1,84 @@
+"""The processes that are measured: how they start, what they use, where they run."""
+
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_MIB: Final = 1024
+
+
+class Server:
+    """A running process that has said that it is ready."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", start_seconds: float) -> None:
+        self.start_seconds = start_seconds
+        """From its start to its line."""
+        self._pid = process.pid
+        clock = ctypes.c_int()
+        if _LIBC.clock_getcpuclockid(process.pid, ctypes.byref(clock)):
+            raise RuntimeError("the CPU time of another process can't be read here")
+        self._clock = clock.value
+
+    def cpu_seconds(self) -> float:
+        """The CPU time, user and system, of all its threads so far."""
+        return time.clock_gettime(self._clock)
+
+    def memory(self) -> tuple[float, float]:
+        """Resident memory in MiB: all of it, and its share where pages are shared."""
+        lines = Path(f"/proc/{self._pid}/smaps_rollup").read_text().splitlines()[1:]
+        sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
+        return sizes["Rss:"] / _MIB, sizes["Pss:"] / _MIB
+
+
+def cores() -> tuple[int, int]:
+    """Two of the cores that this process may use: the servers' and the load's."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        raise SystemExit("two cores are needed: one for the servers, one for the load")
+    return usable[0], usable[-1]
+
+
+@contextlib.contextmanager
+def on(core: int) -> Iterator[None]:
+    """Runs the block, and the processes that it starts, on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def sidecar(configuration: Path) -> Iterator[Server]:
+    """`jwt-sidecar serve`."""
+    with _process("sidecar", "serve", "--config", str(configuration)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def empty(path: Path, transport: str) -> Iterator[Server]:
+    """A server on this socket that does nothing in a call."""
+    with _process("bench.empty", str(path), transport) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _process(module: str, *arguments: str) -> Iterator[Server]:
+    start = time.perf_counter()
+    command = (sys.executable, "-m", module, *arguments)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            if b" is ready on " not in process.stdout.readline():
+                raise RuntimeError(f"{module} did not start")
+            yield Server(process, time.perf_counter() - start)
+        finally:
+            process.terminate()

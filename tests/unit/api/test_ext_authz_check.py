@@ -1,0 +1,174 @@
+import logging
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.authorization.policy import BEARER, CookieSource, Forward, Policy, QuerySource
+from sidecar.token.reason import CallFailed, ErrorReason, Reason
+from sidecar.token.request import Refusal, Request, Verdict
+from tests.unit.api.calls import Call
+from tests.unit.api.checks import CheckRequest, asked, asked_raw, checked, header_options
+from tests.unit.parties import NOW, OTHER_KEY, consumer, token, verified
+
+GOOD = token()
+FORWARD = Policy(
+    token_from=(BEARER, QuerySource("access_token"), CookieSource("session")),
+    forward=Forward({"x-subject": "sub", "x-tenant": "tenant"}),
+)
+
+
+class Judge:
+    """An engine that decides always the same, or raises."""
+
+    def __init__(self, verdict: Verdict | BaseException) -> None:
+        self._verdict = verdict
+        self.deadlines: list[float | None] = []
+
+    async def decide(self, _: Request, deadline: float | None = None) -> Verdict:
+        self.deadlines.append(deadline)
+        if isinstance(self._verdict, BaseException):
+            raise self._verdict
+        return self._verdict
+
+
+class BrokenCall(Call):
+    """A call that does not even know its deadline."""
+
+    def time_remaining(self) -> float | None:
+        raise ZeroDivisionError
+
+
+def assert_denied(answer: Any, status: int, reason: str) -> None:
+    """Asserts that the proxy itself answers, with this status and reason."""
+    assert answer.WhichOneof("http_response") == "denied_response"
+    assert answer.denied_response.status.code == status
+    assert f'"reason": "REASON_{reason}"' in answer.denied_response.body
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(asked(authorization=f"Bearer {GOOD}"), id="headers"),
+        pytest.param(asked_raw(("authorization", f"Bearer {GOOD}".encode())), id="raw headers"),
+    ],
+)
+async def test_a_good_token_passes_and_its_claims_are_forwarded(message: Any) -> None:
+    answer = await checked(message, FORWARD)
+    assert answer.status.code == code_pb2.OK
+    assert header_options(answer.ok_response.headers) == {"x-subject": "alice"}
+    assert list(answer.ok_response.headers_to_remove) == ["authorization", "x-tenant"]
+    assert answer.dynamic_metadata["subject"] == "alice"
+
+
+async def test_a_token_in_the_query_is_taken_out_of_it() -> None:
+    answer = await checked(asked(f"/a?access%5Ftoken={GOOD}&b=1"), FORWARD)
+    assert answer.status.code == code_pb2.OK
+    assert list(answer.ok_response.query_parameters_to_remove) == ["access%5Ftoken"]
+
+
+async def test_a_token_in_a_cookie_is_taken_out_of_it() -> None:
+    answer = await checked(asked(cookie=f"a=1; session={GOOD}"), FORWARD)
+    assert header_options(answer.ok_response.headers) == {"cookie": "a=1", "x-subject": "alice"}
+    assert list(answer.ok_response.headers_to_remove) == ["x-tenant"]
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "reason"),
+    [
+        pytest.param(CheckRequest(), 401, "TOKEN_MISSING", id="empty request"),
+        pytest.param(b"", 401, "TOKEN_MISSING", id="no bytes"),
+        pytest.param(asked(), 401, "TOKEN_MISSING", id="no token"),
+        pytest.param(asked(authorization="Basic x"), 401, "TOKEN_MISSING", id="Basic"),
+        pytest.param(asked(authorization="Bearer x"), 401, "TOKEN_MALFORMED", id="no JWT"),
+        pytest.param(asked(authorization="Bearer !"), 401, "TOKEN_MALFORMED", id="not UTF-8"),
+        pytest.param(
+            asked(authorization=f"Bearer {GOOD},Bearer {GOOD}"), 401, "TOKEN_MALFORMED", id="twice"
+        ),
+        pytest.param(
+            asked_raw(("authorization", f"Bearer {GOOD}".encode()), ("authorization", b"Basic x")),
+            401,
+            "TOKEN_MALFORMED",
+            id="Bearer and Basic",
+        ),
+        pytest.param(
+            asked(f"/?access_token={GOOD}", authorization=f"Bearer {token(jti='other')}"),
+            401,
+            "TOKEN_MALFORMED",
+            id="two tokens",
+        ),
+        pytest.param(
+            asked(authorization=f"Bearer {token(exp=NOW - 60)}"), 401, "EXPIRED", id="expired"
+        ),
+        pytest.param(
+            asked(authorization=f"Bearer {token(key=OTHER_KEY)}"),
+            401,
+            "SIGNATURE_INVALID",
+            id="forged",
+        ),
+        pytest.param(b"\xff\xff\xff", 503, "STATE_UNAVAILABLE", id="bytes that do not parse"),
+        pytest.param(
+            asked().SerializeToString()[:-1], 503, "STATE_UNAVAILABLE", id="a message cut off"
+        ),
+    ],
+)
+async def test_denied(message: Any, status: int, reason: str) -> None:
+    assert_denied(await checked(message, FORWARD), status, reason)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(ZeroDivisionError("MARKER"), id="an error of ours"),
+        pytest.param(CallFailed(ErrorReason.NOT_CONFIGURED, "no issuer"), id="CallFailed"),
+        pytest.param(TimeoutError(), id="TimeoutError"),
+        pytest.param(RecursionError(), id="RecursionError"),
+        pytest.param(MemoryError(), id="MemoryError"),
+    ],
+)
+async def test_an_engine_that_raises_is_a_denial_and_logged(
+    failure: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = await checked(asked(authorization=f"Bearer {GOOD}"), FORWARD, Judge(failure))
+    assert_denied(answer, 503, "STATE_UNAVAILABLE")
+    assert "MARKER" not in answer.denied_response.body
+    assert type(failure).__name__ in caplog.text
+    assert not any(part in caplog.text for part in GOOD.split("."))
+
+
+async def test_a_call_that_raises_is_a_denial() -> None:
+    answer = await checked(asked(authorization=f"Bearer {GOOD}"), FORWARD, call=BrokenCall())
+    assert_denied(answer, 503, "STATE_UNAVAILABLE")
+
+
+async def test_an_answer_that_can_not_be_written_is_a_denial() -> None:
+    policy = Policy(forward=Forward(consumer_header="x-consumer"))
+    judge = Judge(verified({}, by=consumer("half a surrogate pair: \ud800")))
+    answer = await checked(asked(authorization="Bearer a"), policy, judge)
+    assert_denied(answer, 503, "STATE_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("seconds", [None, 0.25])
+async def test_the_engine_is_told_the_calls_deadline(seconds: float | None) -> None:
+    judge = Judge(Refusal(Reason.EXPIRED, "why"))
+    await checked(asked(authorization="Bearer a"), Policy(), judge, Call(seconds))
+    assert judge.deadlines == [seconds]
+
+
+@given(st.binary(max_size=64))
+async def test_whatever_is_sent_is_answered_and_never_with_a_pass(data: bytes) -> None:
+    assert (await checked(data)).WhichOneof("http_response") == "denied_response"
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(["authorization", "cookie", "x"]), st.text(max_size=20), max_size=3
+)
+
+
+@given(st.text(max_size=20), HEADERS)
+async def test_whatever_a_client_sends_is_answered(path: str, headers: dict[str, str]) -> None:
+    answer = await checked(asked(f"/?access_token={path}", **headers), FORWARD)
+    assert answer.WhichOneof("http_response") == "denied_response"

@@ -1,0 +1,157 @@
+"""Fetching ahead of time because a token names a key that the set does not have."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from tests.simulated_time import in_simulated_time
+from tests.unit.keys.provider import ANSWERS_500, HANGS, K1, K2, Provider, now, running, until
+
+
+@in_simulated_time
+async def test_an_unknown_key_is_fetched_at_once() -> None:
+    async with running(Provider(K1, K2), unknown_key_interval=10) as issuer:
+        await until(10)
+        assert await issuer.keys.fetch_unknown_key(10)
+        assert issuer.key_ids() == ("k2",)
+
+
+@pytest.mark.parametrize(
+    ("moment", "fetched"),
+    [
+        pytest.param(9.9, False, id="within the interval of the first fetch"),
+        pytest.param(10.0, True, id="after it"),
+    ],
+)
+@in_simulated_time
+async def test_one_fetch_in_an_interval(moment: float, fetched: bool) -> None:
+    provider = Provider(K1)
+    async with running(provider, unknown_key_interval=10) as issuer:
+        await until(moment)
+        assert await issuer.keys.fetch_unknown_key(10) is fetched
+    assert len(provider.asked_at) == 1 + fetched
+
+
+@in_simulated_time
+async def test_a_flood_of_unknown_keys_costs_one_fetch_in_an_interval() -> None:
+    provider = Provider(K1)
+    async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+        for tenth in range(1, 1000):
+            await until(tenth / 10)
+            await issuer.keys.fetch_unknown_key(10)
+    assert len(provider.asked_at) == 10
+    pauses = [after - before for before, after in pairwise(provider.asked_at)]
+    assert min(pauses) >= 10
+
+
+@in_simulated_time
+async def test_a_failed_fetch_counts_in_the_interval_too() -> None:
+    provider = Provider(K1, ANSWERS_500)
+    async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+        await until(20)
+        await issuer.keys.fetch_unknown_key(10)
+        assert issuer.key_ids() == ("k1",)
+        assert not await issuer.keys.fetch_unknown_key(10)
+
+
+@in_simulated_time
+async def test_two_hundred_callers_share_one_fetch() -> None:
+    provider = Provider(K1, K2, delay=2)
+    async with running(provider) as issuer:
+        await until(20)
+        answers = await asyncio.gather(*(issuer.keys.fetch_unknown_key(10) for _ in range(200)))
+        assert now() == pytest.approx(22, abs=0.01)
+    assert all(answers)
+    assert (len(provider.asked_at), provider.most_at_once) == (2, 1)
+
+
+@in_simulated_time
+async def test_callers_during_a_refresh_share_it() -> None:
+    provider = Provider(K1, K2, delay=2)
+    async with running(provider, refresh=100) as issuer:
+        await until(103)
+        assert await issuer.keys.fetch_unknown_key(10)
+        assert issuer.key_ids() == ("k2",)
+    assert provider.asked_at == pytest.approx([0, 102])
+
+
+@in_simulated_time
+async def test_a_caller_waits_no_longer_than_its_timeout() -> None:
+    async with running(Provider(K1, HANGS)) as issuer:
+        await until(20)
+        began = now()
+        await issuer.keys.fetch_unknown_key(0.25)
+        assert now() - began == pytest.approx(0.25)
+
+
+@in_simulated_time
+async def test_a_caller_that_gives_up_does_not_stop_the_fetch() -> None:
+    async with running(Provider(K1, K2, delay=2)) as issuer:
+        await until(20)
+        caller = asyncio.create_task(issuer.keys.fetch_unknown_key(10))
+        await until(21)
+        caller.cancel()
+        await until(22)
+        assert issuer.key_ids() == ("k2",)
+
+
+@in_simulated_time
+async def test_an_early_fetch_moves_the_next_refresh() -> None:
+    provider = Provider(K1)
+    async with running(provider, refresh=100) as issuer:
+        await until(50)
+        await issuer.keys.fetch_unknown_key(10)
+        await until(151)
+    assert provider.asked_at == pytest.approx([0, 50, 150], abs=0.01)
+
+
+@in_simulated_time
+async def test_an_early_fetch_that_fails_is_retried_soon() -> None:
+    provider = Provider(K1, ANSWERS_500, K2)
+    async with running(provider, refresh=600) as issuer:
+        await until(50)
+        await issuer.keys.fetch_unknown_key(10)
+        assert issuer.problem
+        await until(52)
+        assert issuer.key_ids() == ("k2",)
+    assert provider.asked_at == pytest.approx([0, 50, 51], abs=0.01)
+
+
+@in_simulated_time
+async def test_a_max_stale_under_the_interval_holds_after_an_early_fetch_that_fails() -> None:
+    async with running(Provider(K1, ANSWERS_500), refresh=600, max_stale=300) as issuer:
+        await until(200)
+        await issuer.keys.fetch_unknown_key(10)
+        await until(299)
+        assert issuer.key_ids() == ("k1",)
+        await until(301)
+        assert issuer.key_ids() is None
+
+
+@in_simulated_time
+async def test_waiting_for_keys_ends_with_the_fetch_that_is_under_way() -> None:
+    provider = Provider(K1, delay=2)
+    async with running(provider) as issuer:
+        await issuer.keys.wait_for_keys(10)
+        assert now() == pytest.approx(2, abs=0.01)
+        assert issuer.key_ids() == ("k1",)
+    assert len(provider.asked_at) == 1
+
+
+@in_simulated_time
+async def test_waiting_for_keys_ends_with_its_timeout() -> None:
+    async with running(Provider(HANGS)) as issuer:
+        began = now()
+        await issuer.keys.wait_for_keys(0.25)
+        assert now() - began == pytest.approx(0.25)
+
+
+@in_simulated_time
+async def test_waiting_for_keys_starts_no_fetch() -> None:
+    provider = Provider(ANSWERS_500)
+    async with running(provider) as issuer:
+        began = now()
+        await issuer.keys.wait_for_keys(10)
+        assert now() == began
+    assert len(provider.asked_at) == 1

@@ -1,0 +1,34 @@
+import asyncio
+import time
+
+import pytest
+
+from tests.simulated_time import Deadlock, SimulatedTimeLoop, in_simulated_time
+
+
+@in_simulated_time
+async def test_a_day_passes_at_once() -> None:
+    began, loop = time.monotonic(), asyncio.get_running_loop()
+    await asyncio.sleep(86400)
+    assert loop.time() == pytest.approx(86400)
+    assert time.monotonic() - began < 60
+
+
+@in_simulated_time
+async def test_timers_end_in_the_order_of_their_times() -> None:
+    ended: list[int] = []
+
+    async def sleep(seconds: int) -> None:
+        await asyncio.sleep(seconds)
+        ended.append(seconds)
+
+    await asyncio.gather(sleep(3), sleep(1), sleep(2))
+    assert ended == [1, 2, 3]
+
+
+def test_waiting_for_nothing_is_an_error_and_no_hang() -> None:
+    loop = SimulatedTimeLoop()
+    waiting = loop.create_future()
+    with pytest.raises(Deadlock):
+        loop.run_until_complete(waiting)
+    loop.close()

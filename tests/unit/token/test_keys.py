@@ -1,0 +1,188 @@
+"""Keys from PEM, for verifying and for signing."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import NameOID
+
+from sidecar.token.jwk import from_jwk
+from sidecar.token.key import UnusableKey, from_pem
+from sidecar.token.reason import Reason
+from sidecar.token.signing import from_private_key, from_private_pem, from_secret, sign
+from tests.authors import ALL_ALGORITHMS, author, rsa_key
+
+PUBLIC = [name for name in ALL_ALGORITHMS if not name.startswith("HS")]
+EC = author("ES256").private_key
+PKCS8, OPENSSL = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL
+
+
+def certificate(private_key: Any) -> bytes:
+    """A certificate that has expired: it only carries the key."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "corp")])
+    long_ago = datetime(2001, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().issuer_name(name).subject_name(name).serial_number(1)
+    builder = builder.not_valid_before(long_ago).not_valid_after(long_ago)
+    signed = builder.public_key(private_key.public_key()).sign(private_key, SHA256())
+    return signed.public_bytes(Encoding.PEM)
+
+
+def private_pem(form: PrivateFormat, password: bytes | None = None, key: Any = EC) -> bytes:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    pem = key.private_bytes(Encoding.PEM, form, encryption)
+    assert isinstance(pem, bytes)
+    return pem
+
+
+def public_pem(key: Any) -> bytes:
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert isinstance(pem, bytes)
+    return pem
+
+
+@pytest.mark.parametrize("algorithm", PUBLIC)
+def test_a_pem_public_key_is_read(algorithm: str) -> None:
+    by = author(algorithm)
+    key = from_pem(by.public_pem(), "key-1")
+    assert key.verify(algorithm, b"text", by.sign(b"text"))
+    assert not key.verify(algorithm, b"other", by.sign(b"text"))
+    assert key.key_id == "key-1"
+
+
+def test_a_key_verifies_no_algorithm_but_its_own() -> None:
+    by = author("RS256")
+    key = from_jwk(by.jwk(alg="RS512"))
+    assert not key.verify("RS256", b"text", by.sign(b"text"))
+    assert not key.verify("none", b"text", b"")
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_a_pem_certificate_is_read_whatever_its_dates(algorithm: str) -> None:
+    by = author(algorithm)
+    assert from_pem(certificate(by.private_key)).verify(algorithm, b"text", by.sign(b"text"))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        pytest.param(b"", "neither a PEM public key nor", id="nothing"),
+        pytest.param(b"\xff\0\xff", "neither a PEM public key nor", id="not text"),
+        pytest.param(b'{"kty":"EC"}', "neither a PEM public key nor", id="a JWK"),
+        pytest.param(public_pem(EC)[:60], "neither a PEM public key nor", id="cut short"),
+        pytest.param(
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            "neither a PEM public key nor",
+            id="a broken certificate",
+        ),
+        pytest.param(private_pem(PKCS8), "is a private key", id="a private key"),
+        pytest.param(private_pem(OPENSSL), "is a private key", id="a private key of SEC1"),
+        pytest.param(private_pem(PKCS8, b"pw"), "is a private key", id="an encrypted one"),
+        pytest.param(
+            public_pem(ec.generate_private_key(ec.SECP256K1())), "secp256k1", id="another curve"
+        ),
+        pytest.param(
+            public_pem(x25519.X25519PrivateKey.generate()), "no JWS algorithm", id="another type"
+        ),
+        pytest.param(public_pem(rsa_key("rsa-1024")), "1024 bits", id="RSA of 1024 bits"),
+        pytest.param(public_pem(rsa_key("rsa-2047")), "2047 bits", id="RSA of 2047 bits"),
+    ],
+)
+def test_a_pem_that_is_no_fit_public_key_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(UnusableKey, match=why):
+        from_pem(data)
+
+
+@pytest.mark.parametrize("algorithm", PUBLIC)
+def test_a_pem_private_key_signs(algorithm: str) -> None:
+    by = author(algorithm)
+    key = from_private_pem(by.private_pem(), None, algorithm, "key-1")
+    assert key.public is not None
+    assert key.public.algorithms == {algorithm}
+    assert key.public.verify(algorithm, b"text", sign(key, b"text"))
+    assert (key.key_id, key.public.key_id) == ("key-1", "key-1")
+
+
+@pytest.mark.parametrize(
+    ("form", "password"), [(PKCS8, None), (PKCS8, b"pw"), (OPENSSL, None), (OPENSSL, b"pw")]
+)
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_each_form_of_pem_is_read(
+    form: PrivateFormat, password: bytes | None, algorithm: str
+) -> None:
+    data = private_pem(form, password, author(algorithm).private_key)
+    assert from_private_pem(data, password, algorithm, "key-1").algorithm == algorithm
+
+
+@pytest.mark.parametrize(
+    ("data", "password", "why"),
+    [
+        pytest.param(b"junk", None, "not a PEM private key", id="no PEM"),
+        pytest.param(public_pem(EC), None, "not a PEM private key", id="a public key"),
+        pytest.param(private_pem(PKCS8, b"pw"), None, "needs a password", id="no password"),
+        pytest.param(private_pem(OPENSSL, b"pw"), None, "needs a password", id="none for SEC1"),
+        pytest.param(private_pem(PKCS8, b"pw"), b"no", "password is wrong", id="wrong password"),
+        pytest.param(private_pem(PKCS8), b"pw", "is not encrypted", id="password not needed"),
+        pytest.param(
+            private_pem(PKCS8, key=rsa_key("rsa-2048")), None, '"ES256" can', id="another type"
+        ),
+        pytest.param(
+            private_pem(PKCS8, key=author("ES384").private_key), None, "P-384", id="another curve"
+        ),
+        pytest.param(private_pem(PKCS8, key=rsa_key("rsa-2047")), None, "2047", id="too weak"),
+        pytest.param(
+            private_pem(PKCS8, key=x25519.X25519PrivateKey.generate()), None, "no JWS", id="X25519"
+        ),
+    ],
+)
+def test_a_pem_that_is_no_fit_private_key_is_refused(
+    data: bytes, password: bytes | None, why: str
+) -> None:
+    with pytest.raises(UnusableKey, match=why) as refused:
+        from_private_pem(data, password, "ES256", "key-1")
+    assert "BEGIN" not in refused.value.message
+
+
+def test_an_encrypted_key_with_an_empty_password_is_said_to_be_encrypted() -> None:
+    with pytest.raises(UnusableKey) as refused:
+        from_private_pem(private_pem(PKCS8, b"pw"), b"", "ES256", "key-1")
+    assert "is not encrypted" not in refused.value.message
+
+
+def test_a_signing_key_without_a_name_gets_its_thumbprint() -> None:
+    key = from_private_key(EC, "ES256", None)
+    assert len(key.key_id) == 43
+    assert key.public is not None
+    assert key.public.key_id == key.key_id
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "secret", "reason"),
+    [
+        ("HS256", b"x" * 31, Reason.KEY_TOO_WEAK),
+        ("ES256", b"x" * 32, Reason.KEY_MISMATCH),
+        ("HS256", public_pem(EC), Reason.KEY_MISMATCH),
+    ],
+    ids=["a byte too short", "for a public-key algorithm", "a public key in PEM"],
+)
+def test_a_signing_secret_must_fit(algorithm: str, secret: bytes, reason: Reason) -> None:
+    with pytest.raises(UnusableKey) as refused:
+        from_secret(secret, algorithm, "key-1")
+    assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize("length", range(0, 170, 10))
+def test_a_pem_cut_short_raises_nothing_else(length: int) -> None:
+    with pytest.raises(UnusableKey):
+        from_pem(public_pem(EC)[:length])
+    with pytest.raises(UnusableKey):
+        from_private_pem(private_pem(PKCS8)[:length], None, "ES256", "key-1")
