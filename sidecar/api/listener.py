@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import importlib.util
+import logging
 import os
 import socket
 import stat
@@ -26,6 +27,8 @@ _OPTIONS: Final = (
     ("grpc.max_metadata_size", 65536),
     ("grpc.absolute_max_metadata_size", 65536),
 )
+
+log = logging.getLogger(__name__)
 
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Handlers = Mapping[str, Method]
@@ -132,11 +135,17 @@ def _transport(settings: ListenerSettings) -> str:
             f"{settings.address}: transport native needs the package pygrpc-native "
             "(pip install 'jwt-sidecar[native]')"
         )
+    # Native closes a connection on which more than 20 calls were reset at once, and with it
+    # ends all others: clients of Envoy could have each other let through as failures.
+    fit = "ext_authz" not in settings.services
     if settings.transport == "auto":
-        # Native closes a connection on which more than 20 calls were reset at once, and with it
-        # ends all others: clients of Envoy could have each other let through as failures.
-        fit = installed and "ext_authz" not in settings.services
-        return "native" if fit else "grpcio"
+        return "native" if installed and fit else "grpcio"
+    if settings.transport == "native" and not fit:
+        log.warning(
+            "%s: clients that reset many requests at once can make others' checks fail with "
+            "transport native; never use it with failure_mode_allow",
+            settings.address,
+        )
     return settings.transport
 
 
