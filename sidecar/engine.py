@@ -22,6 +22,11 @@ WAITED_SHARE: Final = 0.8
 """Of a call's own time: the answer must be there before the caller gives up, since some take a
 deadline that passed for a yes."""
 
+FAILED: Final = Refusal(
+    Reason.STATE_UNAVAILABLE, "the sidecar failed while deciding; the cause is in its log"
+)
+"""The verdict where there is an error of ours."""
+
 log = logging.getLogger(__name__)
 
 
@@ -64,10 +69,7 @@ class Engine:
             raise
         except Exception:
             log.exception("a decision failed")
-            return Refusal(
-                Reason.STATE_UNAVAILABLE,
-                "the sidecar failed while deciding; the cause is in its log",
-            )
+            return FAILED
 
     async def _other_keys(self, refusal: Refusal, deadline: float | None) -> bool:
         source = self.key_sources.get(refusal.issuer_name)

@@ -17,9 +17,8 @@ from sidecar.authorization.authorizer import Answer, authorize, denied
 from sidecar.authorization.denial import Denial, Failure
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
-from sidecar.engine import Engine
-from sidecar.token.reason import Reason
-from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.engine import FAILED, Engine
+from sidecar.token.request import Request, Verdict, Verified
 
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
@@ -53,12 +52,7 @@ class Authorization:
             return serialized(answer, self._policy)
         except Exception:
             log.exception("an ext_authz check failed")
-            refusal = Refusal(
-                Reason.STATE_UNAVAILABLE,
-                "the sidecar failed while deciding; the cause is in its log",
-            )
-            answer = denied(refusal, self._policy)
-            return serialized(answer, self._policy)
+            return serialized(denied(FAILED, self._policy), self._policy)
 
 
 def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:

@@ -45,6 +45,11 @@ _PUBLIC_MEMBERS: Final = frozenset(
 _REMOTE: Final = ("refresh", "timeout", "unknown_key_interval", "max_stale", "required", "ca_file")
 
 
+def discovery_url(issuer: str) -> str:
+    """Where an issuer's discovery document is (OpenID Connect Discovery 1.0, section 4)."""
+    return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
+
+
 def _wrong_with_url(text: str) -> str | None:
     """What is wrong with it, never quoting it: its password or query may be secret."""
     try:

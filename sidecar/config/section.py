@@ -1,6 +1,7 @@
 """What all settings share: sections that are frozen and strict, and faults in our own words."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self, TypeVar
@@ -103,13 +104,13 @@ class Section(BaseModel):
             yield (), f"needs exactly one of {', '.join(names)}; {found}"
 
 
-class Written:
+class Written(ABC):
     """A value that stands in the file as text and is read into something richer."""
 
     @classmethod
+    @abstractmethod
     def read(cls, text: str, surroundings: Surroundings) -> Self:
         """The value that the text means; raises a fault."""
-        raise NotImplementedError
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:

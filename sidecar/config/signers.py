@@ -1,7 +1,7 @@
 """What tokens are issued with."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, PrivateAttr
 
@@ -23,12 +23,11 @@ from sidecar.config.section import (
 from sidecar.config.units import Duration, format_duration, lasting
 from sidecar.token.algorithms import ASYMMETRIC, SYMMETRIC
 from sidecar.token.key import UnusableKey
+from sidecar.token.mint import REGISTERED_CLAIMS, SCOPE_CLAIMS
 from sidecar.token.signing import from_private_pem, from_secret
 from sidecar.token.snapshot import SigningKey
 from sidecar.token.words import names
 
-_REGISTERED_CLAIMS: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti")
-_SCOPE_CLAIMS: Final = ("scope", "scp")
 _Scope = Annotated[
     str,
     Matching(
@@ -139,7 +138,7 @@ class Signer(Section):
             longest = format_duration(self.max_lifetime)
             yield ("lifetime",), f"must be at most max_lifetime, which is {longest}"
         for name in self.claims:
-            if name in _REGISTERED_CLAIMS:
+            if name in REGISTERED_CLAIMS:
                 yield ("claims", name), "is set for each token by the sidecar; remove it"
-            if self.scopes is not None and name in _SCOPE_CLAIMS:
+            if self.scopes is not None and name in SCOPE_CLAIMS:
                 yield ("claims", name), "would grant what scopes limits; remove one of the two"

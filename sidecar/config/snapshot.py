@@ -58,7 +58,7 @@ def source(issuer: issuers.Issuer) -> str:
     """
     keys = issuer.keys
     if keys.discovery:
-        return f"{issuer.issuer.removesuffix('/')}/.well-known/openid-configuration"
+        return issuers.discovery_url(issuer.issuer)
     url = (keys.url or "").partition("?")[0]
     return url or (keys.file.path if keys.file else "the configuration")
 

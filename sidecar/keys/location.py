@@ -3,16 +3,12 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sidecar.config.issuers import discovery_url
 from sidecar.keys.download import Download, DownloadFailed
 from sidecar.token.strict_json import parse_object
 from sidecar.token.words import names, quoted
 
 _DEPTH = 16
-
-
-def discovery_url(issuer: str) -> str:
-    """Where an issuer's discovery document is (OpenID Connect Discovery 1.0, section 4)."""
-    return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
 
 
 async def discover_jwks_url(

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.config.issuers import discovery_url
 from sidecar.keys.download import DownloadFailed
-from sidecar.keys.location import discover_jwks_url, discovery_url
+from sidecar.keys.location import discover_jwks_url
 
 ISSUER = "https://login.example.com"
 DOCUMENT = f"{ISSUER}/.well-known/openid-configuration"
