@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -18,15 +18,12 @@ from grpc_health.v1 import health, health_pb2_grpc
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-"""Envoy may send a request's body along; one refused here would be an RPC error, which Envoy
-lets through where `failure_mode_allow` is on."""
-_OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_metadata_size", 65536),
-    ("grpc.absolute_max_metadata_size", 65536),
-)
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+"""Of a request; gRPC's own default."""
+MAX_CHECK_BYTES: Final = 64 * 1024 * 1024
+"""Of a request where ext_authz is served: Envoy may send a body along, and one refused here would
+be an RPC error, which Envoy lets through where `failure_mode_allow` is on."""
+_MAX_METADATA_BYTES: Final = 64 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +66,7 @@ def bind(
     Raises ListenFailed where the address can't be had.
     """
     transport = _transport(settings)
-    server = _server(transport)
+    server = _server(transport, settings.services)
     for name, handlers in services.items():
         server.add_registered_method_handlers(name, dict(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
@@ -149,13 +146,20 @@ def _transport(settings: ListenerSettings) -> str:
     return settings.transport
 
 
-def _server(transport: str) -> grpc.aio.Server:
+def _server(transport: str, services: Collection[str]) -> grpc.aio.Server:
     make: Callable[..., grpc.aio.Server]
     if transport == "native":
         from pygrpc_native.aio import server as make
     else:
         from grpc.aio import server as make
-    return make(options=_OPTIONS)
+    most = MAX_CHECK_BYTES if "ext_authz" in services else MAX_MESSAGE_BYTES
+    options = (
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", most),
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+    )
+    return make(options=options)
 
 
 @contextlib.contextmanager

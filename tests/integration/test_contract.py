@@ -210,6 +210,24 @@ async def test_bytes_that_are_no_message_disturb_nobody(
     assert_valid(await sidecar.validate(await sidecar.issue(subject="alice")))
 
 
+@pytest.mark.parametrize(
+    ("size", "metadata"),
+    [
+        pytest.param(4 * 1024 * 1024, 0, id="the message"),
+        pytest.param(0, 100 * 1024, id="the metadata"),
+    ],
+)
+async def test_a_call_over_the_limits_fails_and_disturbs_nobody(
+    sidecar: Running, size: int, metadata: int
+) -> None:
+    request = messages.ValidateTokenRequest(token="x" * size)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await sidecar.tokens.ValidateToken(request, metadata=[("x-large", "x" * metadata)])
+    if size:
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert_valid(await sidecar.validate(await sidecar.issue(subject="alice")))
+
+
 async def test_a_method_that_is_not_there_yet_is_unimplemented(sidecar: Running) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await sidecar.tokens.RevokeToken(messages.RevokeTokenRequest())
