@@ -71,7 +71,7 @@ class KeySet:
             return self._fitting(unnamed, algorithm, f"no key is named {quoted(key_id)}")
         raise Refused(
             Reason.KEY_NOT_FOUND,
-            f"key {quoted(key_id)} is not among the {len(self.keys)} keys: "
+            f"key {quoted(key_id)} is not among the issuer's keys: "
             f"{listed(key.key_id for key in self.keys)}",
         )
 
