@@ -34,7 +34,8 @@ def _quick_start() -> Iterator[None]:
     command = (sys.executable, "-m", "sidecar", "serve", "--config", str(QUICK_START))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
-        assert " is ready " in child.stdout.readline()
+        if " is ready " not in child.stdout.readline():
+            pytest.fail("the quick start does not start: if `make run` is running, stop it")
         yield
         child.terminate()
     assert child.returncode == 0
