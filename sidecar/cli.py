@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 from sidecar import __version__
 
@@ -21,6 +21,9 @@ UNREACHABLE: Final = 3
 
 DEFAULT_CONFIG: Final = "jwt-sidecar.yaml"
 DEFAULT_ADDRESS: Final = "127.0.0.1:9191"
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 
 class CommandFailed(Exception):
@@ -55,13 +58,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names unknown options, but no other word that is too many: it may be a token."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with status 2."""
+        what, _, words = message.partition(": ")
+        if what == "unrecognized arguments":
+            options = [one.partition("=")[0] for one in words.split() if one.startswith("-")]
+            message = (
+                f"unknown option {options[0]}"
+                if options
+                else ("more words came than are taken; a token is one word, without Bearer")
+            )
+        super().error(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="jwt-sidecar", description="Validates and issues JSON Web Tokens beside a workload."
     )
     top.add_argument("--version", action="version", version=f"jwt-sidecar {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    commands: Commands = top.add_subparsers(metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_config(commands)
     _add_validate(commands)
@@ -69,9 +88,6 @@ def parser() -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_keys(commands)
     return top
-
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_serve(commands: Commands) -> None:
@@ -84,7 +100,7 @@ def _add_config_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config",
         metavar="FILE",
-        default=os.environ.get("JWT_SIDECAR_CONFIG", DEFAULT_CONFIG),
+        default=os.environ.get("JWT_SIDECAR_CONFIG") or DEFAULT_CONFIG,
         help=f"the configuration (default: $JWT_SIDECAR_CONFIG or {DEFAULT_CONFIG})",
     )
 
@@ -101,7 +117,7 @@ def _add_config(commands: Commands) -> None:
             "config",
             metavar="FILE",
             nargs="?",
-            default=os.environ.get("JWT_SIDECAR_CONFIG", DEFAULT_CONFIG),
+            default=os.environ.get("JWT_SIDECAR_CONFIG") or DEFAULT_CONFIG,
         )
         action.set_defaults(run=("config", name))
     schema = actions.add_parser("schema", help="print the JSON Schema, for editors")
@@ -111,7 +127,7 @@ def _add_config(commands: Commands) -> None:
 def _add_address(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--address",
-        default=os.environ.get("JWT_SIDECAR_ADDRESS", DEFAULT_ADDRESS),
+        default=os.environ.get("JWT_SIDECAR_ADDRESS") or DEFAULT_ADDRESS,
         help=f"host:port or unix:PATH (default: $JWT_SIDECAR_ADDRESS or {DEFAULT_ADDRESS})",
     )
 

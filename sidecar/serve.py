@@ -26,6 +26,7 @@ from sidecar.engine import Engine
 from sidecar.keys.generated import generate_private_key
 from sidecar.readiness import Missing, missing
 from sidecar.token.keyset import KeySet
+from sidecar.token.words import duration
 
 HEALTH_SERVICES: Final = ("", TOKEN_SERVICE, AUTHORIZATION)
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
@@ -79,6 +80,8 @@ class Sidecar:
             announcing = asyncio.create_task(self._announce(announce))
             await stop.wait()
             announcing.cancel()
+            grace = duration(self._settings.shutdown.grace)
+            log.info("stopping: running calls have %s; a second signal ends them", grace)
             await self._health.enter_graceful_shutdown()
             await _first(asyncio.sleep(drain), self._hurry.wait())
 

@@ -1,10 +1,12 @@
 """The HTTP face: liveness, readiness, and the signers' public keys."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar.api.listener import binding, remove_socket
 from sidecar.config.addresses import Address
@@ -13,6 +15,19 @@ from sidecar.readiness import Missing
 
 JWKS_PATH = "/.well-known/jwks.json"
 _JWKS_HEADERS = {"cache-control": "public, max-age=300"}
+
+
+class _NotTheClients(logging.Filter):
+    """Leaves out requests that are no HTTP: their errors quote the bytes, a token among them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is about us."""
+        kind = record.exc_info[0] if record.exc_info else None
+        return kind is None or not issubclass(kind, HttpProcessingError)
+
+
+_LOG = logging.getLogger(__name__)
+_LOG.addFilter(_NotTheClients())
 
 
 def application(
@@ -65,7 +80,7 @@ async def serving(address: Address, app: web.Application) -> AsyncIterator[Addre
 
     Raises ListenFailed.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, logger=_LOG)
     await runner.setup()
     try:
         with binding(address):

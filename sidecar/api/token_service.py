@@ -1,5 +1,6 @@
 """sidecar.v1.TokenService: messages in, messages out."""
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import grpc
 
     Context = grpc.aio.ServicerContext[Any, Any]
+
+log = logging.getLogger(__name__)
 
 
 class TokenService:
@@ -74,9 +77,13 @@ def not_served(
 ) -> Callable[[Any, "Context"], Awaitable[Any]]:
     """A handler for a method that this listener does not serve: it refuses and says why."""
     needed = " or ".join(sorted(services))
+    message = f"{method} is not served here; its listener's services must name {needed}"
+    level = logging.WARNING
 
     async def refuse(_: Any, context: "Context") -> Any:
-        message = f"{method} is not served here; its listener's services must name {needed}"
+        nonlocal level
+        log.log(level, "a call was refused: %s", message)
+        level = logging.DEBUG
         await abort(context, CallFailed(ErrorReason.NOT_SERVED_HERE, message))
 
     return refuse

@@ -1,14 +1,14 @@
 """The decision on an HTTP request, for every proxy alike."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.authorization.admission import Admission, admit
-from sidecar.authorization.credentials import find_credential
+from sidecar.authorization.credentials import find_credential, places
 from sidecar.authorization.denial import Denial, deny
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
-from sidecar.token.reason import Refused
+from sidecar.token.reason import Reason, Refused
 from sidecar.token.request import Refusal, Request, Verdict
 
 Decide = Callable[[Request], Awaitable[Verdict]]
@@ -30,6 +30,9 @@ async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Ans
         return denied(Refusal(refused.reason, refused.message), policy)
     verdict = await decide(Request(credential.token))
     if isinstance(verdict, Refusal):
+        if verdict.reason is Reason.TOKEN_MISSING:
+            looked = f"{verdict.message}; it is looked for in {places(policy.token_from)}"
+            verdict = replace(verdict, message=looked)
         return denied(verdict, policy)
     admission = admit(verdict, policy.forward, credential.removal, request.headers)
     return Answer(verdict, admission)

@@ -49,6 +49,15 @@ def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Creden
     return Credential(next(iter(found.values())), _removal(request, found))
 
 
+def places(sources: tuple[Source, ...]) -> str:
+    """Where a token is looked for, in words."""
+    return ", ".join(
+        _place(one)
+        + (f' after "{one.prefix}"' if isinstance(one, HeaderSource) and one.prefix else "")
+        for one in sources
+    )
+
+
 def _token_at(request: HttpRequest, source: Source) -> str | None:
     if isinstance(source, HeaderSource):
         tokens = _header_tokens(request.values(source.name), source.prefix.lower())

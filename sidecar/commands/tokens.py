@@ -119,9 +119,12 @@ def _object(option: str, pairs: Sequence[str]) -> str:
 
 
 def _duration(text: str) -> float:
+    from pydantic_core import PydanticCustomError
+
+    from sidecar.config.section import said
     from sidecar.config.units import parse_duration
 
     try:
         return parse_duration(text)
-    except ValueError as error:
-        raise CommandFailed(f"--lifetime {text}: {error}") from error
+    except PydanticCustomError as error:
+        raise CommandFailed(f"--lifetime {said(error)}") from error

@@ -62,6 +62,13 @@ class Address(Written):
 def _socket_path(path: str, surroundings: Surroundings) -> str:
     if not path or path.endswith("/") or "\0" in path:
         raise fault("must name a file after unix:, such as unix:/run/jwt-sidecar.sock")
+    if path.startswith("//") and not path.startswith("///"):
+        raise fault(
+            f"must be unix:{path[2:]}, which is beside this file, or unix:{path[1:]}; gRPC's "
+            "libraries read two slashes in different ways"
+        )
+    if path.startswith("///"):
+        path = path[2:]
     absolute = os.path.normpath(surroundings.absolute(path))
     size = len(os.fsencode(absolute))
     if size > MOST_PATH_BYTES:

@@ -144,7 +144,11 @@ def _said(error: yaml.MarkedYAMLError) -> str:
         return "a tag (!name) that is not known; quote text that starts with !"
     if "another document" in problem:
         return "a second document (---); the file must hold one"
-    return " ".join(filter(None, (error.context, problem)))
+    start, end = error.context_mark, error.problem_mark
+    begun = None
+    if start and end and start.line != end.line:
+        begun = f"(begun in line {start.line + 1})"
+    return " ".join(filter(None, (error.context, begun, problem)))
 
 
 class _Walk:

@@ -44,6 +44,12 @@ def fault(message: str, *place: str | int) -> PydanticCustomError:
     return faults([(place, message)])
 
 
+def said(error: PydanticCustomError) -> str:
+    """The sentence of a fault that was raised outside a validation."""
+    found: list[Fault] = (error.context or {})["faults"]
+    return found[0][1]
+
+
 def came(value: object) -> str:
     """What was found in place of the value that was expected."""
     if value is None:

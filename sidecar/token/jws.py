@@ -1,5 +1,6 @@
 """A JWS in compact form (RFC 7515, section 7.1), parsed strictly and not verified."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,7 @@ from sidecar.token.words import kind
 
 _PARTS: Final = 3
 _JWE_PARTS: Final = 5
+_SPACE: Final = re.compile(r"\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,13 @@ def parse(token: str, max_depth: int) -> Jws:
     the first two of which are strict JSON objects no deeper than `max_depth`, with header
     parameters of the right types.
     """
+    try:
+        return _parsed(token, max_depth)
+    except Refused as refused:
+        raise _malformed(refused.message + _hint(token)) from None
+
+
+def _parsed(token: str, max_depth: int) -> Jws:
     parts = _split(token)
     header = _object(parts[0], "header", max_depth)
     _check_header(header)
@@ -64,11 +73,22 @@ def parse(token: str, max_depth: int) -> Jws:
     return Jws(header, claims, payload, parts[0] + b"." + parts[1], signature)
 
 
+def _hint(token: str) -> str:
+    """What usually is behind it."""
+    if token[:7].lower() == "bearer ":
+        return '; it begins with "Bearer ": pass only what stands behind it'
+    if token[:1] in {'"', "'"}:
+        return "; it stands in quotes: pass only what stands between them"
+    space = _SPACE.search(token)
+    return f"; it has white space at character {space.start() + 1}" if space else ""
+
+
 def _split(token: str) -> list[bytes]:
     dots = token.count(".")
     if dots != _PARTS - 1:
         hint = ": this looks like an encrypted token (JWE)" if dots == _JWE_PARTS - 1 else ""
-        raise _malformed(f"the token has {dots + 1} parts and not 3{hint}")
+        count = f"{dots + 1} parts" if dots else "1 part"
+        raise _malformed(f"the token has {count} and not 3{hint}")
     if not token.isascii():
         raise _malformed("the token has characters outside base64url")
     return token.encode("ascii").split(b".")

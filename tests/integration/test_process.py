@@ -186,6 +186,46 @@ async def test_a_broken_configuration_is_reported_whole(configuration: Path) -> 
     assert "keys" in error
 
 
+async def test_what_is_no_http_is_not_in_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "jwt-sidecar.yaml"
+    path.write_text(listener("grpcio") + CONSUMERS_AND_SIGNER + "http: {address: 'unix:h.sock'}\n")
+    command = (*COMMAND, "serve", "--config", str(path))
+    child = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert child.stdout
+    await child.stdout.readline()
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "h.sock")
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nAuthorization : Bearer MARKER\r\n\r\n")
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    child.terminate()
+    _, log = await child.communicate()
+    assert b"MARKER" not in log
+    assert b"Traceback" not in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(("validate", "Bearer", "MARKER"), "without Bearer", id="two words"),
+        pytest.param(("validate", "x", "--adress=MARKER"), "--adress", id="an unknown option"),
+        pytest.param(
+            ("validate", "x", "--address", "19191"), "unix:PATH or HOST:PORT", id="a port"
+        ),
+        pytest.param(("validate", "x", "--address", "unix://run/x"), "unix:PATH", id="two slashes"),
+        pytest.param(
+            ("issue", "--subject", "a", "--lifetime", "60"), "a unit (ms, s, m, h, d)", id="no unit"
+        ),
+    ],
+)
+async def test_a_mistake_in_the_command_is_named(arguments: tuple[str, ...], words: str) -> None:
+    status, out, error = await run(*arguments)
+    assert (status, out) == (2, "")
+    assert words in error
+    assert "MARKER" not in error
+
+
 async def test_an_http_socket_in_use_is_left_to_its_owner(configuration: Path) -> None:
     with configuration.open("a") as file:
         file.write("\nhttp: {address: 'unix:http.sock'}\n")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from sidecar.authorization.admission import Admission
@@ -44,16 +46,16 @@ async def test_the_token_is_looked_for_where_the_policy_says() -> None:
     assert judge.asked == [Request("a.b.c")]
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [pytest.param(Policy(), id="none sent"), pytest.param(Policy(token_from=()), id="no places")],
-)
-async def test_no_token_is_judged_as_an_empty_one(policy: Policy) -> None:
+async def test_no_token_is_judged_as_an_empty_one_and_told_where_it_belongs() -> None:
     judge = Judge(MISSING)
+    policy = Policy(token_from=(*Policy().token_from, CookieSource("t")))
     answer = await authorize(request(), policy, judge.decide)
     assert judge.asked == [Request("")]
-    assert answer.verdict == MISSING
-    assert answer.outcome == deny(MISSING, "jwt-sidecar", json_body=True)
+    assert answer.verdict == replace(
+        MISSING,
+        message=f"{MISSING.message}; it is looked for in "
+        'header authorization after "Bearer ", cookie t',
+    )
 
 
 @pytest.mark.parametrize("json_body", [True, False])

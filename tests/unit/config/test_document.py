@@ -104,7 +104,10 @@ def test_scalars_are_those_of_the_yaml_core_schema(written: str, value: Any) -> 
         ),
         pytest.param(
             "a: [b\nc: d\n",
-            ["f.yaml:2: not YAML: while parsing a flow sequence did not find expected ',' or ']'"],
+            [
+                "f.yaml:2: not YAML: while parsing a flow sequence (begun in line 1) did not find "
+                "expected ',' or ']'"
+            ],
             id="an open bracket",
         ),
         pytest.param(

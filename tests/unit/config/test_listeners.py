@@ -85,6 +85,12 @@ def test_the_path_of_a_unix_socket_is_absolute(folder: Folder, written: str, pat
             id="no IPv6",
         ),
         pytest.param(
+            "unix://run/a.sock",
+            "must be unix:run/a.sock, which is beside this file, or unix:/run/a.sock; gRPC's "
+            "libraries read two slashes in different ways",
+            id="two slashes",
+        ),
+        pytest.param(
             "unix:",
             "must name a file after unix:, such as unix:/run/jwt-sidecar.sock",
             id="no path",

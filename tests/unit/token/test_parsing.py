@@ -46,8 +46,8 @@ def test_a_good_token_is_read() -> None:
 @pytest.mark.parametrize(
     ("token", "words"),
     [
-        pytest.param(" ", "1 parts and not 3", id="a space"),
-        pytest.param("x", "1 parts and not 3", id="one part"),
+        pytest.param(" ", "1 part and not 3; it has white space", id="a space"),
+        pytest.param("x", "1 part and not 3", id="one part"),
         pytest.param(f"{HEADER}.{PAYLOAD}", "2 parts and not 3", id="two parts"),
         pytest.param(f"{GOOD}.", "4 parts and not 3", id="a fourth part that is empty"),
         pytest.param(f"{GOOD}.{SIGNATURE}", "4 parts and not 3", id="four parts"),
@@ -57,10 +57,14 @@ def test_a_good_token_is_read() -> None:
         pytest.param(f".{PAYLOAD}.{SIGNATURE}", "header is not the JSON object", id="no header"),
         pytest.param(f"{HEADER}..{SIGNATURE}", "payload is not the JSON object", id="no payload"),
         pytest.param(f"{HEADER}.{PAYLOAD}.", "signature is empty", id="no signature"),
-        pytest.param(f"Bearer {GOOD}", "header is not base64url", id="the scheme before it"),
+        pytest.param(f"Bearer {GOOD}", 'it begins with "Bearer "', id="the scheme before it"),
         pytest.param(f" {GOOD}", "header is not base64url", id="a space before it"),
         pytest.param(f"{GOOD} ", "signature is not base64url", id="a space after it"),
         pytest.param(f"{GOOD}\n", "signature is not base64url", id="a newline after it"),
+        pytest.param(
+            f"{GOOD[:9]}\n{GOOD[9:]}", "white space at character 10", id="pasted in lines"
+        ),
+        pytest.param(f'"{GOOD}"', "it stands in quotes", id="quotes around it"),
         pytest.param(f"{GOOD}=", "signature is not base64url", id="padding of the signature"),
         pytest.param(f"{HEADER}=.{PAYLOAD}.{SIGNATURE}", "header is not", id="of the header"),
         pytest.param(f"{HEADER}.{PAYLOAD}==.{SIGNATURE}", "payload is not", id="of the payload"),
@@ -70,7 +74,7 @@ def test_a_good_token_is_read() -> None:
         pytest.param(f"{GOOD}\ud800", "outside base64url", id="a surrogate alone"),
         pytest.param(f"{GOOD}\0", "signature is not", id="a null byte"),
         pytest.param(f"{HEADER}\u2024{PAYLOAD}.x", "2 parts", id="a dot that only looks like one"),
-        pytest.param('{"payload":"e30","signatures":[]}', "1 parts", id="JWS in JSON form"),
+        pytest.param('{"payload":"e30","signatures":[]}', "1 part ", id="JWS in JSON form"),
     ],
 )
 def test_what_is_no_token_is_refused(token: str, words: str) -> None:
