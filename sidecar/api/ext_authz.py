@@ -10,6 +10,7 @@ from typing import Any, Final
 from envoy.config.core.v3 import base_pb2
 from envoy.service.auth.v3 import attribute_context_pb2, external_auth_pb2
 from envoy.type.v3 import http_status_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
 
 from sidecar.authorization.admission import Admission
@@ -50,6 +51,9 @@ class Authorization:
 
             answer = await authorize(request, self._policy, decide)
             return serialized(answer, self._policy)
+        except DecodeError:
+            log.error("an ext_authz check is no CheckRequest; is its caller an Envoy?")
+            return serialized(denied(FAILED, self._policy), self._policy)
         except Exception:
             log.exception("an ext_authz check failed")
             return serialized(denied(FAILED, self._policy), self._policy)

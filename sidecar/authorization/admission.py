@@ -34,7 +34,8 @@ def admit(
     differ from it in `-` and `_` alone are removed too: to CGI and WSGI they are the same.
     """
     headers = {name: value for name, value in _forwarded(verified, forward) if _sendable(value)}
-    removed = forward.names.union(_alike(forward.names, sent)) - headers.keys()
+    names = forward.names
+    removed = names.union(_alike(names, sent)) - headers.keys()
     if not forward.remove_token:
         return Admission(headers, tuple(sorted(removed)))
     rest = {name: value for name, value in removal.set_headers.items() if name not in removed}

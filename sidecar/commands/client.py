@@ -27,7 +27,7 @@ _OURS: Final = frozenset(
 @contextmanager
 def token_service(options: argparse.Namespace) -> Iterator[TokenServiceStub]:
     """The service at the address that the options name; errors become CommandFailed."""
-    if not re.fullmatch(r"unix:(/(?!/)|[^/]).*|.+:[0-9]{1,5}", options.address):
+    if not re.fullmatch(r"unix:(///|/(?!/)|[^/]).*|.+:[0-9]{1,5}", options.address):
         raise CommandFailed(f"--address {options.address}: it must be unix:PATH or HOST:PORT")
     with grpc.insecure_channel(options.address) as channel:
         try:

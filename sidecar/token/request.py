@@ -50,7 +50,6 @@ class Refusal:
     message: str
     issuer_name: str = ""
     """The configured issuer that was chosen, empty where none was."""
-    key_id: str = ""
     scopes: tuple[str, ...] = ()
     """The scopes that were needed, where these are the reason."""
 

@@ -108,7 +108,6 @@ def _refusal(attempt: Attempt, refused: Refused) -> Refusal:
         refused.reason,
         refused.message,
         attempt.issuer.name if attempt.issuer else "",
-        (attempt.jws.key_id or "") if hasattr(attempt, "jws") else "",
         attempt.request.scopes if refused.reason is Reason.SCOPE_INSUFFICIENT else (),
     )
 

@@ -1,6 +1,7 @@
 """The life of the process: ready, serving, stopping, killed, and what it leaves behind."""
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ from aiohttp import ClientSession
 from grpc_health.v1 import health_pb2
 
 from deploy.demo.stage import free_port, process
+from sidecar.config.load import load
+from sidecar.serve import Sidecar
 from sidecar.v1 import token_service_pb2 as messages
 from tests.running import CONSUMERS_AND_SIGNER, TRANSPORTS, listener
 
@@ -61,7 +64,7 @@ def address(configuration: Path) -> str:
 
 async def test_issue_and_validate_as_a_user_does(configuration: Path) -> None:
     async with serving(configuration):
-        at = ("--address", address(configuration))
+        at = ("--address", address(configuration).replace("unix:", "unix://"))
         status, token, _ = await run("issue", "--subject", "alice", "--claim", "admin=true", *at)
         assert status == 0
         status, said, _ = await run("validate", *at, stdin=token)
@@ -128,6 +131,22 @@ async def test_on_sigterm_health_says_not_serving_and_calls_still_pass(
         assert not (await validate(messages.ValidateTokenRequest(token="a.b"))).valid
         child.send_signal(signal.SIGTERM)
         assert await child.wait() == 0
+
+
+async def test_garbage_is_collected_once_it_is_ready(configuration: Path) -> None:
+    gc.disable()
+    found: list[bool] = []
+
+    def announce(_: str) -> None:
+        found.append(gc.isenabled())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        await Sidecar(load(configuration, {})).run(announce)
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert found == [True]
 
 
 async def test_sighup_ends_nothing(configuration: Path) -> None:

@@ -118,6 +118,15 @@ async def test_denied(message: Any, status: int, reason: str) -> None:
     assert_denied(await checked(message, FORWARD), status, reason)
 
 
+async def test_bytes_that_do_not_parse_are_a_line_in_the_log_and_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await checked(b"\xff\xff\xff", FORWARD)
+    (record,) = caplog.records
+    assert "is no CheckRequest" in record.message
+    assert record.exc_info is None
+
+
 @pytest.mark.parametrize(
     "failure",
     [

@@ -104,7 +104,7 @@ async def test_a_refused_token_is_an_answer_and_not_an_error() -> None:
 
 @pytest.mark.parametrize("reason", [pytest.param(one, id=one.name) for one in Reason if one])
 def test_every_refusal(reason: Reason) -> None:
-    answer = validate_response(Refusal(reason, "why", "corp", "k1", ("a",)))
+    answer = validate_response(Refusal(reason, "why", "corp", ("a",)))
     assert answer == messages.ValidateTokenResponse(
         reason=reason_pb2.Reason.Value(f"REASON_{reason.name}"), message="why"
     )

@@ -27,7 +27,7 @@ class Judge:
 
 
 MISSING = Refusal(Reason.TOKEN_MISSING, "no token was presented")
-EXPIRED = Refusal(Reason.EXPIRED, "expired 1 s ago", "corp", "k1")
+EXPIRED = Refusal(Reason.EXPIRED, "expired 1 s ago", "corp")
 
 
 async def test_a_good_token_passes_and_is_taken_out() -> None:

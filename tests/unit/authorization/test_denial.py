@@ -34,7 +34,7 @@ SPECIAL = {
 
 def denial(reason: Reason = Reason.EXPIRED, message: str = "why", **changed: Any) -> Denial:
     """The denial of a refusal, in the realm `shop` and with a JSON body."""
-    refusal = Refusal(reason, message, "corp", "k1", changed.pop("scopes", ("a:r", "b:w")))
+    refusal = Refusal(reason, message, "corp", changed.pop("scopes", ("a:r", "b:w")))
     return deny(refusal, changed.pop("realm", "shop"), changed.pop("json_body", True))
 
 
