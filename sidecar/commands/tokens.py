@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
 from sidecar.cli import DONE, REFUSED, CommandFailed
 from sidecar.commands.client import TIMEOUT, token_service
@@ -21,21 +22,41 @@ _DEPTH: Final = 128
 
 def validate(options: argparse.Namespace) -> int:
     """Asks about a token; prints the verdict."""
-    request = messages.ValidateTokenRequest(
+    request = validate_request(options)
+    with token_service(options) as service:
+        response = service.ValidateToken(request, timeout=TIMEOUT)
+    if options.json:
+        print_as_json(response)
+    elif response.valid:
+        print(_valid(response.token))
+    else:
+        print(refused(response))
+    return DONE if response.valid else REFUSED
+
+
+def validate_request(options: argparse.Namespace) -> messages.ValidateTokenRequest:
+    """What is asked about the token that the options name."""
+    return messages.ValidateTokenRequest(
         token=_token(options),
         issuer_name=options.issuer,
         audiences=options.audience,
         scopes=options.scope,
     )
-    with token_service(options) as service:
-        response = service.ValidateToken(request, timeout=TIMEOUT)
-    if options.json:
-        print(json.dumps(MessageToDict(response, preserving_proto_field_name=True), indent=2))
-    elif response.valid:
-        print(_valid(response.token))
-    else:
-        print(f"refused: {_short(response.reason)}\n{response.message}")
-    return DONE if response.valid else REFUSED
+
+
+def refused(response: messages.ValidateTokenResponse) -> str:
+    """The reason and the sentence of a refusal."""
+    return f"refused: {short(response.reason)}\n{response.message}"
+
+
+def short(reason: reason_pb2.Reason.ValueType) -> str:
+    """A reason's name without its prefix."""
+    return reason_pb2.Reason.Name(reason).removeprefix("REASON_")
+
+
+def print_as_json(message: Message) -> None:
+    """Prints a message with the names of the contract."""
+    print(json.dumps(MessageToDict(message, preserving_proto_field_name=True), indent=2))
 
 
 def issue(options: argparse.Namespace) -> int:
@@ -97,10 +118,6 @@ def _valid(token: messages.Token) -> str:
     lines = ["valid", *(f"  {name:9} {value}" for name, value in rows if value)]
     claims = json.dumps(json.loads(token.claims_json), indent=2, ensure_ascii=False)
     return "\n".join([*lines, claims])
-
-
-def _short(reason: reason_pb2.Reason.ValueType) -> str:
-    return reason_pb2.Reason.Name(reason).removeprefix("REASON_")
 
 
 def _object(option: str, pairs: Sequence[str]) -> str:

@@ -38,6 +38,9 @@ _KeyText = Annotated[
 ]
 
 
+_ClockSkew = Annotated[Duration, lasting("0s", "10m")]
+
+
 class Consumer(Section):
     """One caller."""
 
@@ -53,6 +56,14 @@ class Consumer(Section):
     """Its public key or certificate in PEM, for every other algorithm."""
     labels: dict[str, Text] = Field(default_factory=dict)
     """What else is known about it, for headers to the upstream."""
+    disabled: bool = False
+    """Whether its tokens are refused, and none are issued for it."""
+    audiences: Maybe[TextsOrAny] = None
+    """Accepted in `aud` in place of the consumers' `audiences`."""
+    required: Maybe[Texts] = None
+    """Claims that must be there in place of the consumers' `required`."""
+    clock_skew: Maybe[_ClockSkew] = None
+    """In place of the consumers' `clock_skew`."""
     _credential: Key = PrivateAttr()
 
     @property
@@ -127,9 +138,7 @@ class Consumers(Section):
     """Accepted in `aud`; `"*"` for any."""
     required: Texts = ("exp",)
     """Claims that must be there, by dotted path."""
-    clock_skew: Annotated[Duration, lasting("0s", "10m")] = Field(
-        default="30s", validate_default=True
-    )
+    clock_skew: _ClockSkew = Field(default="30s", validate_default=True)
     """How far the clocks may differ."""
     list: Many[Consumer] = ()
     """The consumers."""

@@ -119,6 +119,10 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
     consumer = by_name.get(order.consumer)
     if consumers is None or consumer is None:
         raise _not_configured("consumer", order.consumer, by_name)
+    if consumer.disabled:
+        raise CallFailed(
+            ErrorReason.NOT_CONFIGURED, f"consumer {consumer.name} is disabled", "consumer"
+        )
     if consumer.algorithm not in SYMMETRIC:
         raise CallFailed(
             ErrorReason.KEY_UNFIT,
@@ -126,7 +130,8 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
             "that is kept",
             "consumer",
         )
-    audiences, longest = consumers.rules.audiences, consumers.rules.max_lifetime
+    rules = consumer.rules or consumers.rules
+    audiences, longest = rules.audiences, rules.max_lifetime
     longest = CONSUMER_MAX_LIFETIME if longest is None else min(longest, CONSUMER_MAX_LIFETIME)
     return Signer(
         name=consumer.name,

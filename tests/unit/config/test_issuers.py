@@ -289,6 +289,30 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             ['keys.inline: it is no JWK Set: "keys" must be an array and is absent'],
             id="no key set",
         ),
+        pytest.param({"profile": "access_token", "proof": "required"}, [], id="a profile"),
+        pytest.param(
+            {"profile": "id_token"},
+            [
+                'profile: must be access_token; it is the text "id_token": did you mean '
+                '"access_token"?'
+            ],
+            id="an unknown profile",
+        ),
+        pytest.param(
+            {"profile": "access_token", "types": ["JWT"]},
+            ["types: has a meaning only with no profile; remove it"],
+            id="a profile and types",
+        ),
+        pytest.param(
+            {"profile": "access_token", "audiences": "*"},
+            ['audiences: must name this service with profile: access_token; it is "*"'],
+            id="a profile for any audience",
+        ),
+        pytest.param(
+            {"proof": "never"},
+            ['proof: must be when_bound, required or ignore; it is the text "never"'],
+            id="an unknown rule on proofs",
+        ),
         pytest.param(
             {"keys": {"inline": {"keys": []}}},
             ["keys.inline: it has no key"],

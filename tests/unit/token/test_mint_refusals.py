@@ -1,5 +1,6 @@
 """What is not minted: with which reason, and which field is at fault."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ KEY = from_private_key(author().private_key, "ES256", "key-1")
 SIGNER = Signer("internal", "https://tokens.example", (KEY,), claims={"env": "prod"})
 GRANTING = Signer("internal", "https://tokens.example", (KEY,), scopes=frozenset({"read"}))
 OTHER = Signer("external", "https://other.example", (KEY,))
-JACKS = consumers(consumer("jack", JACK), consumer("rsa", author("RS256", None)))
+OFF = replace(consumer("off", JACK), disabled=True)
+JACKS = consumers(consumer("jack", JACK), consumer("rsa", author("RS256", None)), OFF)
 HEADERS, ENV = '{"tenant":"blue"}', '{"env":1}'
 
 
@@ -169,6 +171,7 @@ def test_of_two_signers_one_must_be_named() -> None:
     ("fields", "reason", "field", "words"),
     [
         pytest.param({"consumer": "jill"}, NOT_CONFIGURED, "consumer", '"jack"', id="unknown"),
+        pytest.param({"consumer": "off"}, NOT_CONFIGURED, "consumer", "disabled", id="disabled"),
         pytest.param({"consumer": "jack-key"}, NOT_CONFIGURED, "consumer", '"jack"', id="its key"),
         pytest.param(
             {"consumer": "jack", "signer": "internal"}, INVALID, "consumer", "not both", id="both"
