@@ -28,7 +28,6 @@ from sidecar.config.units import Duration, lasting
 from sidecar.config.wording import problems_of
 from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
 from sidecar.token.key import Key, UnusableKey, from_pem, from_secret
-from sidecar.token.words import names
 
 _KeyText = Annotated[
     str,
@@ -93,7 +92,8 @@ class Consumer(Section):
             return from_secret(material, frozenset({self.algorithm}))
         key = from_pem(material)
         if self.algorithm not in key.algorithms:
-            raise UnusableKey(f"it is {key.describe()}; {self.algorithm} needs {_kind(self)}")
+            needed = ALGORITHMS[self.algorithm].describe_keys()
+            raise UnusableKey(f"it is {key.describe()}; {self.algorithm} needs {needed}")
         return key
 
 
@@ -154,12 +154,6 @@ class Consumers(Section):
         """Rules for nobody would be ignored."""
         if not self.list and self.file is None:
             yield (), "has no consumers: add them to list, or name a file of them"
-
-
-def _kind(consumer: Consumer) -> str:
-    algorithm = ALGORITHMS[consumer.algorithm]
-    curves = f" on {names(algorithm.curves)}" if algorithm.curves else ""
-    return f"a key of type {algorithm.key_type}{curves}"
 
 
 _CONSUMERS: Final[TypeAdapter[Any]] = TypeAdapter(Many[Consumer])

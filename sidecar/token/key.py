@@ -1,25 +1,20 @@
 """A key that verifies signatures, and how one is made from PEM or a secret."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from sidecar.token.algorithms import ALGORITHMS, MIN_RSA_BITS, SYMMETRIC, fitting
+from sidecar.token.algorithms import ALGORITHMS, KINDS, SYMMETRIC, fitting
+from sidecar.token.kinds import MIN_RSA_BITS, Kind
 from sidecar.token.reason import Reason
 from sidecar.token.words import names
 
 _MAX_RSA_BITS: Final = 16384
 _MAX_EXPONENT_BITS: Final = 32
-CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
-    "P-256": ec.SECP256R1(),
-    "P-384": ec.SECP384R1(),
-    "P-521": ec.SECP521R1(),
-}
 
 
 class UnusableKey(Exception):
@@ -43,7 +38,7 @@ class Key:
 
     key_id: str | None
     type: str
-    """`kty`: RSA, EC, OKP or oct."""
+    """`kty`: RSA, EC, OKP, AKP or oct."""
     curve: str | None
     algorithms: frozenset[str]
     """Every `alg` it may verify: what fits its type and curve, narrowed by its own `alg`."""
@@ -89,10 +84,10 @@ def from_public_key(public_key: Any, key_id: str | None = None) -> Key:
     under 2048 or over 16384 bits or with a public exponent that is even, under 3 or over 32
     bits: a longer one only makes verifying slow.
     """
-    key_type, curve = _type_and_curve(public_key)
+    kind = kind_of(public_key)
     if isinstance(public_key, rsa.RSAPublicKey):
         _check_rsa(public_key)
-    return Key(key_id, key_type, curve, fitting(key_type, curve), public_key)
+    return Key(key_id, kind.type, kind.curve, fitting(kind), public_key)
 
 
 def from_pem(data: bytes, key_id: str | None = None) -> Key:
@@ -111,18 +106,14 @@ def from_pem(data: bytes, key_id: str | None = None) -> Key:
         raise UnusableKey("it is neither a PEM public key nor a PEM certificate") from error
 
 
-def _type_and_curve(public_key: Any) -> tuple[str, str | None]:
-    if isinstance(public_key, rsa.RSAPublicKey):
-        return "RSA", None
+def kind_of(public_key: Any) -> Kind:
+    """The kind of a public key of `cryptography`; raises UnusableKey where it has none here."""
+    for kind in KINDS:
+        if kind.holds(public_key):
+            return kind
     if isinstance(public_key, ec.EllipticCurvePublicKey):
-        for name, curve in CURVES.items():
-            if public_key.curve.name == curve.name:
-                return "EC", name
-        raise UnusableKey(f"its curve is {public_key.curve.name}; known are {names(CURVES)}")
-    if isinstance(public_key, ed25519.Ed25519PublicKey):
-        return "OKP", "Ed25519"
-    if isinstance(public_key, ed448.Ed448PublicKey):
-        return "OKP", "Ed448"
+        known = names(kind.name or "" for kind in KINDS if kind.type == "EC")
+        raise UnusableKey(f"its curve is {public_key.curve.name}; known are {known}")
     raise UnusableKey("it is of a type that no JWS algorithm uses")
 
 

@@ -33,7 +33,9 @@ def from_private_pem(
         raise UnusableKey(f"the private key {needed}") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         hint = "" if password is None else ", or the password is wrong"
-        raise UnusableKey(f"it is not a PEM private key of a known kind{hint}") from error
+        raise UnusableKey(
+            f"it is not a PEM private key of a known kind{hint}{_seed_hint(algorithm)}"
+        ) from error
     return from_private_key(private_key, algorithm, key_id)
 
 
@@ -76,3 +78,13 @@ def published(keys: Iterable[SigningKey]) -> list[dict[str, str]]:
         for key in keys
         if key.public is not None
     ]
+
+
+def _seed_hint(algorithm: str) -> str:
+    """OpenSSL writes the expanded key beside the seed unless told otherwise."""
+    if not any(kind.type == "AKP" for kind in ALGORITHMS[algorithm].kinds):
+        return ""
+    return (
+        f"; of {algorithm} only a seed is read: "
+        "openssl pkey -provparam ml-dsa.output_formats=seed-only"
+    )

@@ -61,6 +61,32 @@ def with_consumers(*consumers: dict[str, Any], **settings: Any) -> dict[str, Any
             id="a public key of another type",
         ),
         pytest.param(
+            {**OPS, "algorithm": "EdDSA"},
+            [
+                "public_key: it is an EC key on P-256 for ES256; EdDSA needs a key of type OKP "
+                "on Ed25519, Ed448"
+            ],
+            id="a public key on another curve",
+        ),
+        pytest.param(
+            {**OPS, "public_key": {"file": "akp.pub"}, "algorithm": "ML-DSA-65"},
+            [],
+            id="a public key of ML-DSA",
+        ),
+        pytest.param(
+            {**OPS, "public_key": {"file": "akp.pub"}, "algorithm": "ML-DSA-87"},
+            [
+                "public_key: it is an AKP key for ML-DSA-65; ML-DSA-87 needs a key of type AKP "
+                "for ML-DSA-87"
+            ],
+            id="a public key of ML-DSA of another size",
+        ),
+        pytest.param(
+            {**OPS, "public_key": {"file": "k256.pub"}, "algorithm": "ES256K"},
+            [],
+            id="a public key on secp256k1",
+        ),
+        pytest.param(
             {**OPS, "public_key": {"file": "weak.pub"}, "algorithm": "RS256"},
             ["public_key: its RSA modulus has 1024 bits; at least 2048 are needed"],
             id="a weak public key",

@@ -206,8 +206,8 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             {"algorithms": ["none"]},
             [
                 'algorithms[0]: must be a JWS algorithm; it is the text "none": known are ES256, '
-                "ES384, ES512, Ed25519, Ed448, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, "
-                "RS256, RS384, RS512"
+                "ES256K, ES384, ES512, Ed25519, Ed448, EdDSA, HS256, HS384, HS512, ML-DSA-44, "
+                "ML-DSA-65, ML-DSA-87, PS256, PS384, PS512, RS256, RS384, RS512"
             ],
             id="the algorithm none",
         ),

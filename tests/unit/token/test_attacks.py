@@ -100,7 +100,7 @@ ATTACKS = [
     attack("alg an array", "RFC 7515, 4.1.1", lambda: mint(header={"alg": ["ES256"]}), MALFORMED),
     attack("alg twice", "RFC 7515, 10.12", lambda: alg_twice(b'"alg"'), MALFORMED),
     attack("alg twice, escaped", "RFC 7515, 10.13", lambda: alg_twice(rb'"\u0061lg"'), MALFORMED),
-    attack("ES256K", "RFC 8812, 3.2", lambda: mint(header={"alg": "ES256K"}), ALGORITHM),
+    attack("ES256K", "RFC 8812, 3.2", lambda: mint(header={"alg": "ES256K"}), KEY),
     attack("signature emptied", "CVE-2020-28042", lambda: f"{head()}.", MALFORMED),
     attack("signature left out", "CVE-2020-28042", head, MALFORMED),
     attack(

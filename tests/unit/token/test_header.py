@@ -39,8 +39,9 @@ FOREIGN_KEYS: list[Any] = [
     "alg",
     [
         *("none", "None", "NONE", "nOnE", "none ", " none", "", "null"),
-        *("es256", "Es256", "ES256 ", "ES-256", "ES256\0", "ES256K", "SHA256", "RSA-OAEP", "dir"),
+        *("es256", "Es256", "ES256 ", "ES-256", "ES256\0", "ES256k", "SHA256", "RSA-OAEP", "dir"),
         *("HS256", "HS384", "HS512", "HMAC", "RS1", "ES521", "ECDSA", "eddsa", "ed25519"),
+        *("ML-DSA", "ML-DSA-64", "ml-dsa-65", "MLDSA65", "HashML-DSA-65", "ML-DSA-65-ES256"),
     ],
 )
 def test_an_alg_that_does_not_exist_here_is_refused(alg: str) -> None:
