@@ -167,6 +167,9 @@ def _add_issue(commands: Commands) -> None:
     issue.add_argument("--audience", action="append", default=[], help="aud")
     issue.add_argument("--scope", action="append", default=[], help="into scope")
     issue.add_argument("--lifetime", metavar="DURATION", help="such as 15m")
+    issue.add_argument(
+        "--not-before", metavar="WHEN", help="nbf; 10m from now, or a time such as RFC 3339 has it"
+    )
     issue.add_argument("--token-id", metavar="ID", default="", help="jti; default: random")
     issue.add_argument("--algorithm", default="", help="one of the signer's; default: its first")
     for name, what in (("claim", "claim"), ("header", "header parameter")):
@@ -177,6 +180,13 @@ def _add_issue(commands: Commands) -> None:
             default=[],
             help=f"an additional {what}; VALUE is JSON where it is valid JSON, else text",
         )
+    issue.add_argument(
+        "--critical-header",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="into crit; each is the name of a --header",
+    )
     issue.set_defaults(run=("tokens", "issue"))
 
 

@@ -207,6 +207,9 @@ def _audience(order: Order, signer: Signer) -> Mapping[str, Any]:
 
 
 def _granted(order: Order, signer: Signer) -> bool:
+    fixed = SCOPE_CLAIMS & signer.claims.keys()
+    if order.scopes and fixed:
+        raise _not_grantable("scopes", f"{signer.name} fixes {names(fixed)} in its claims")
     for scope in order.scopes:
         if not _SCOPE.fullmatch(scope):
             raise _invalid("scopes", f"{quoted(scope)} is no scope (RFC 6749, section 3.3)")
@@ -224,7 +227,7 @@ def _additional_claims(order: Order, signer: Signer, snapshot: Snapshot) -> Mapp
     reserved = REGISTERED_CLAIMS | signer.claims.keys()
     if order.consumer and snapshot.consumers:
         reserved |= _beginnings(snapshot.consumers.key_claim)
-    if signer.scopes is not None or order.scopes:
+    if signer.scopes is not None or order.scopes or SCOPE_CLAIMS & signer.claims.keys():
         reserved |= SCOPE_CLAIMS
     # Looking for the path a.b takes the claim "a.b" before the member b of the claim "a".
     fixed = tuple(f"{name}." for name in signer.claims)
@@ -248,6 +251,8 @@ def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Ma
     for name in critical:
         if name not in additional:
             raise _invalid("critical_headers", f"{quoted(name)} is not in headers_json")
+        if name == "cty":
+            raise _invalid("critical_headers", '"cty" is never critical (RFC 7515, section 4.1.11)')
     if len(set(critical)) != len(critical):
         raise _invalid("critical_headers", "a name is there twice")
     return {

@@ -50,12 +50,12 @@ PRIVATE_KEY = {"key_id": "1", "algorithm": "ES256", "private_key": {"file": "ec.
         ),
         pytest.param(
             {**PRIVATE_KEY, "private_key": {"file": "locked.pem", "password": {"env": "SHORT"}}},
-            [".private_key: it is not a PEM private key of a known kind, or the password is wrong"],
+            [".private_key: the password of the private key is wrong"],
             id="an encrypted key with another password",
         ),
         pytest.param(
             {**PRIVATE_KEY, "private_key": {"file": "ec.pem", "password": {"env": "PASS"}}},
-            [".private_key: the private key is not encrypted"],
+            [".private_key: the private key is not encrypted; remove its password"],
             id="a password for nothing",
         ),
         pytest.param(

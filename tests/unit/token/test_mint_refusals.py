@@ -111,6 +111,13 @@ def assert_failed(failed: CallFailed, reason: ErrorReason, field: str, words: st
             id="crit twice",
         ),
         pytest.param(
+            {"critical_headers": ("cty",), "headers_json": '{"cty":"json"}'},
+            INVALID,
+            "critical_headers",
+            '"cty" is never critical',
+            id="crit with a registered name",
+        ),
+        pytest.param(
             {"critical_headers": ("alg",), "headers_json": HEADERS},
             INVALID,
             "critical_headers",
@@ -156,6 +163,16 @@ def test_only_the_signers_scopes_are_granted() -> None:
         failed = order(GRANTING, scopes=scopes)
         assert_failed(failed, NOT_GRANTABLE, "scopes", '"admin" is not one')
         assert '["read"]' in failed.message
+
+
+@pytest.mark.parametrize("fixed", ["scope", "scp"])
+def test_scopes_that_a_signer_fixes_are_neither_replaced_nor_hidden(fixed: str) -> None:
+    """`scope` is read before `scp`, so either could stand in for the other."""
+    fixing = Signer("internal", "https://tokens.example", (KEY,), claims={fixed: "read"})
+    assert_failed(order(fixing, scopes=("admin",)), NOT_GRANTABLE, "scopes", f"fixes {fixed}")
+    for name in ("scope", "scp"):
+        failed = order(fixing, claims_json=f'{{"{name}":"admin"}}')
+        assert_failed(failed, RESERVED, "claims_json", f'"{name}"')
 
 
 def test_without_a_signer_none_is_found() -> None:
