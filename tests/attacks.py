@@ -15,6 +15,9 @@ from tests.tokens import assert_refused, judge
 class Attack:
     """A token, who is attacked with it, and the reason for which it must fail."""
 
+    name: str
+    known_from: str
+    """A CVE, a section (`RFC 7515, 4.1.11`), a CWE, or a name."""
     make: Callable[[], str]
     reason: Reason
     parties: tuple[Issuer | Consumers, ...]
@@ -30,7 +33,9 @@ def attack(
     **request: Any,
 ) -> Any:
     """A row; against CORP alone where no parties are given."""
-    return pytest.param(Attack(make, reason, parties, request), id=f"{name} ({known_from})")
+    return pytest.param(
+        Attack(name, known_from, make, reason, parties, request), id=f"{name} ({known_from})"
+    )
 
 
 def assert_fails(one: Attack) -> None:
