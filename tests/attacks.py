@@ -17,7 +17,7 @@ class Attack:
 
     name: str
     known_from: str
-    """A CVE, a section (`RFC 7515, 4.1.11`), a CWE, or a name."""
+    """A CVE, a section (`RFC 7515, 4.1.11`), a CWE, or a name of docs/attacks.py."""
     make: Callable[[], str]
     reason: Reason
     parties: tuple[Issuer | Consumers, ...]
@@ -32,7 +32,7 @@ def attack(
     *parties: Issuer | Consumers,
     **request: Any,
 ) -> Any:
-    """A row; against CORP alone where no parties are given."""
+    """A row; against CORP alone where no parties are given. docs/attacks.md lists it."""
     return pytest.param(
         Attack(name, known_from, make, reason, parties, request), id=f"{name} ({known_from})"
     )
