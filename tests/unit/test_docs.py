@@ -353,6 +353,22 @@ def test_every_table_of_attacks_is_on_the_page_and_no_attack_twice() -> None:
     assert len({one.name for one in rows}) == len(rows) >= 80
 
 
+PRACTICE: Final = re.compile(
+    r"^\| (?P<section>3\.\d+) \| [^|]+ "
+    r"\| (?P<modules>[^|]+) \| (?P<settings>[^|]+) \| (?P<tests>[^|]+) \|$",
+    re.M,
+)
+
+
+def test_every_practice_of_rfc_8725_is_enforced_and_shown() -> None:
+    rows = list(PRACTICE.finditer((DOCS / "security.md").read_text()))
+    assert [row["section"] for row in rows] == [f"3.{number}" for number in range(1, 13)]
+    for row in rows:
+        assert re.search(r"`sidecar/[\w/]+\.py:\w+`", row["modules"]), row["section"]
+        assert re.search(r"`tests/[\w/]+\.py:\w+`", row["tests"]), row["section"]
+        assert set(re.findall(r"`([^`]+)`", row["settings"])) <= set(ALL_SETTINGS), row["section"]
+
+
 def test_every_error_reason_of_issuing_is_explained() -> None:
     text = (DOCS / "issuing.md").read_text()
     source = "".join(
