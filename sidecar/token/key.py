@@ -15,6 +15,16 @@ from sidecar.token.words import names
 
 _MAX_RSA_BITS: Final = 16384
 _MAX_EXPONENT_BITS: Final = 32
+_TOO_WEAK: Final = Reason.KEY_TOO_WEAK
+_P25519: Final = 2**255 - 19
+_P448: Final = 2**448 - 2**224 - 1
+# The two y of the points of order 8 on edwards25519; those of lower order have 0, 1 and -1.
+_Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER: Final = {
+    32: (_P25519, frozenset({0, 1, _P25519 - 1, _Y8, _P25519 - _Y8})),
+    57: (_P448, frozenset({0, 1, _P448 - 1})),
+}
+"""By the length of an encoded point: the field's prime, and the y of its points of small order."""
 
 
 class UnusableKey(Exception):
@@ -80,13 +90,16 @@ def from_secret(secret: bytes, algorithms: frozenset[str], key_id: str | None = 
 def from_public_key(public_key: Any, key_id: str | None = None) -> Key:
     """The key of a public key of `cryptography`, for every algorithm that fits it.
 
-    Raises UnusableKey for a type or curve that no algorithm uses, and for an RSA key of
-    under 2048 or over 16384 bits or with a public exponent that is even, under 3 or over 32
-    bits: a longer one only makes verifying slow.
+    Raises UnusableKey for a type or curve that no algorithm uses, for an RSA key of under 2048
+    or over 16384 bits or with a public exponent that is even, under 3 or over 32 bits (a longer
+    one only makes verifying slow), and for an Edwards point of small order, for which anyone can
+    make signatures (RFC 8032, section 5.1.3, for its form).
     """
     kind = kind_of(public_key)
     if isinstance(public_key, rsa.RSAPublicKey):
         _check_rsa(public_key)
+    if kind.type == "OKP":
+        _check_edwards(public_key.public_bytes_raw())
     return Key(key_id, kind.type, kind.curve, fitting(kind), public_key)
 
 
@@ -132,3 +145,14 @@ def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
             f"its RSA exponent must be odd, from 3 up, of at most {_MAX_EXPONENT_BITS} bits",
             Reason.KEY_TOO_WEAK,
         )
+
+
+def _check_edwards(point: bytes) -> None:
+    """The y of every point of small order; its sign does not matter."""
+    prime, small = _SMALL_ORDER[len(point)]
+    sign = 1 << (8 * len(point) - 1)
+    y = int.from_bytes(point, "little") & ~sign
+    if y >= prime:
+        raise UnusableKey("its point is not in the one form that is allowed")
+    if y in small:
+        raise UnusableKey("its point is of small order: no secret stands behind it", _TOO_WEAK)

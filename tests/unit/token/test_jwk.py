@@ -277,3 +277,36 @@ def test_why_a_key_is_unusable_never_shows_the_key() -> None:
             from_jwk(jwk)
         assert not [value for value in jwk.values() if len(value) > 5 and value in str(refused)]
         assert json.dumps(jwk) not in str(refused.value)
+
+
+def _okp(curve: str, y: int, size: int, sign: bool = False) -> dict[str, str]:
+    point = (y | sign << (8 * size - 1)).to_bytes(size, "little")
+    return {"kty": "OKP", "crv": curve, "x": encode(point)}
+
+
+P25519, P448 = 2**255 - 19, 2**448 - 2**224 - 1
+ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+
+
+@pytest.mark.parametrize("sign", [False, True])
+@pytest.mark.parametrize("y", [0, 1, P25519 - 1, ORDER_8, P25519 - ORDER_8])
+def test_a_point_of_small_order_on_ed25519_is_too_weak(y: int, sign: bool) -> None:
+    """With such a key anyone can make signatures."""
+    with pytest.raises(UnusableKey, match="small order") as caught:
+        from_jwk(_okp("Ed25519", y, 32, sign))
+    assert caught.value.reason is Reason.KEY_TOO_WEAK
+
+
+@pytest.mark.parametrize("y", [0, 1, P448 - 1])
+def test_a_point_of_small_order_on_ed448_is_too_weak(y: int) -> None:
+    with pytest.raises(UnusableKey, match=r"small order|make no public key"):
+        from_jwk(_okp("Ed448", y, 57))
+
+
+@pytest.mark.parametrize(
+    ("curve", "y", "size"),
+    [("Ed25519", P25519, 32), ("Ed25519", P25519 + 1, 32), ("Ed448", P448, 57)],
+)
+def test_a_point_in_another_form_than_its_own_is_refused(curve: str, y: int, size: int) -> None:
+    with pytest.raises(UnusableKey, match=r"one form|make no public key"):
+        from_jwk(_okp(curve, y, size))
