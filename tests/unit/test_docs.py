@@ -57,6 +57,7 @@ from sidecar.keys.generated import generate_private_key
 from sidecar.token.reason import ErrorReason, Reason
 from sidecar.token.request import Refusal
 from sidecar.token.signing import from_private_key, published
+from tests.identities import HERE, Ca
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -160,7 +161,16 @@ NEEDS: Final[Mapping[str, Callable[[str], bytes]]] = {
     "jwks": jwks,
     "certificate": lambda _: certificate(),
 }
-"""What a page may ask for, as `secret=FILE` or `ES256-private=FILE`; `env=NAME` beside these."""
+"""What a page may ask for, as `secret=FILE` or `ES256-private=FILE`.
+
+Beside these are `env=NAME`, and `tls=FILE,FILE` for a certificate and its key.
+"""
+
+
+def pair(directory: Path, names: str) -> None:
+    """A certificate and its private key, in the two files that are named."""
+    certificate_name, _, key_name = names.partition(",")
+    Ca().certify(*HERE).write(directory / certificate_name, directory / key_name)
 
 
 def environment_of(words: tuple[str, ...], directory: Path) -> Mapping[str, str]:
@@ -170,6 +180,8 @@ def environment_of(words: tuple[str, ...], directory: Path) -> Mapping[str, str]
         what, _, name = word.partition("=")
         if what == "env":
             environment[name] = TEXT
+        elif what == "tls":
+            pair(directory, name)
         else:
             algorithm, _, kind = what.rpartition("-")
             (directory / name).write_bytes(NEEDS[kind](algorithm or "ES256"))
