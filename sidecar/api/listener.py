@@ -26,6 +26,9 @@ MAX_CHECK_BYTES: Final = 64 * 1024 * 1024
 """Of a request where ext_authz is served: Envoy may send a body along, and one refused here would
 be an RPC error, which Envoy lets through where `failure_mode_allow` is on."""
 _MAX_METADATA_BYTES: Final = 64 * 1024
+HANDSHAKE_MS: Final = 10_000
+"""Milliseconds that a connection may take until it is through with TLS and says HTTP/2; gRPC's own
+default is two minutes, in which whoever reaches the port could hold any number of descriptors."""
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +192,7 @@ def _server(transport: str, services: Collection[str]) -> grpc.aio.Server:
         ("grpc.max_receive_message_length", most),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
     )
     return make(options=options)
 

@@ -335,12 +335,38 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-async def test_what_is_no_handshake_leaves_nothing_behind(tmp_path: Path) -> None:
-    hello = ssl.MemoryBIO()
-    unfinished = insecure_context().wrap_bio(ssl.MemoryBIO(), hello)
+def client_hello() -> bytes:
+    """What a handshake begins with."""
+    sent = ssl.MemoryBIO()
+    unfinished = insecure_context().wrap_bio(ssl.MemoryBIO(), sent)
     with pytest.raises(ssl.SSLWantReadError):
         unfinished.do_handshake()
-    half = hello.read()
+    return sent.read()
+
+
+@pytest.mark.parametrize("configuration", [ONE_WAY, MUTUAL], ids=["one way", "mutual"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="silence"),
+        pytest.param(client_hello()[:50], id="half a greeting"),
+        pytest.param(client_hello(), id="a greeting alone"),
+    ],
+)
+async def test_a_handshake_without_an_end_is_ended(
+    tmp_path: Path, configuration: str, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.api.listener.HANDSHAKE_MS", 200)
+    async with secured(tmp_path, configuration) as one:
+        reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
+        writer.write(data)
+        await reader.read()
+        writer.close()
+        assert await one.call()
+
+
+async def test_what_is_no_handshake_leaves_nothing_behind(tmp_path: Path) -> None:
+    half = client_hello()
     async with secured(tmp_path, MUTUAL) as one, one.channel() as channel:
         assert await calls(channel)
         before = descriptors()
