@@ -131,6 +131,19 @@ def _add_address(command: argparse.ArgumentParser) -> None:
         default=os.environ.get("JWT_SIDECAR_ADDRESS") or DEFAULT_ADDRESS,
         help=f"host:port or unix:PATH (default: $JWT_SIDECAR_ADDRESS or {DEFAULT_ADDRESS})",
     )
+    for name, what in (
+        ("tls-ca", "use TLS, and trust this CA"),
+        ("tls-certificate", "certificate to show, with --tls-key"),
+        ("tls-key", "private key of --tls-certificate"),
+        ("caller-token-file", "token to show, where the listener asks for one"),
+    ):
+        variable = f"JWT_SIDECAR_{name.replace('-', '_').upper()}"
+        command.add_argument(
+            f"--{name}",
+            metavar="FILE",
+            default=os.environ.get(variable) or "",
+            help=f"{what} (default: ${variable})",
+        )
 
 
 def _add_token(command: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from grpc_health.v1 import health, health_pb2
 
 from sidecar import __version__
+from sidecar.api.callers import guarded
 from sidecar.api.listener import Listener, bind
 from sidecar.api.services import AUTHORIZATION, TOKEN_SERVICE, described, handlers
 from sidecar.authorization.policy import policy_of
@@ -115,6 +116,7 @@ class Sidecar:
 
     def _bind(self, settings: ListenerSettings) -> Listener:
         served = handlers(settings.services, self.engine, self._policy)
+        served = guarded(served, settings, self.engine)
         return bind(settings, served, described(settings.services), self._health)
 
     async def _announce(self, announce: Callable[[str], None]) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import stat
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
+from sidecar.config.tls import Tls, Unfit
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """Of a request; gRPC's own default."""
@@ -24,6 +26,9 @@ MAX_CHECK_BYTES: Final = 64 * 1024 * 1024
 """Of a request where ext_authz is served: Envoy may send a body along, and one refused here would
 be an RPC error, which Envoy lets through where `failure_mode_allow` is on."""
 _MAX_METADATA_BYTES: Final = 64 * 1024
+HANDSHAKE_MS: Final = 10_000
+"""Milliseconds that a connection may take until it is through with TLS and says HTTP/2; gRPC's own
+default is two minutes, in which whoever reaches the port could hold any number of descriptors."""
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +48,13 @@ class Listener:
     services: tuple[str, ...]
     transport: str
     server: grpc.aio.Server
+    secure: bool = False
+    """Whether it is reached by TLS."""
 
     def describe(self) -> str:
         """Address, transport and services, for the line that says the sidecar is ready."""
-        return f"{self.address} ({self.transport}; {', '.join(self.services)})"
+        transport = f"{self.transport} with TLS" if self.secure else self.transport
+        return f"{self.address} ({transport}; {', '.join(self.services)})"
 
     def close(self) -> None:
         """Removes what a Unix socket leaves behind."""
@@ -63,7 +71,7 @@ def bind(
 
     Reflection lists the services that are `described`.
 
-    Raises ListenFailed where the address can't be had.
+    Raises ListenFailed where the address can't be had, or its certificate any more.
     """
     transport = _transport(settings)
     server = _server(transport, settings.services)
@@ -75,10 +83,36 @@ def bind(
 
         names = (*described, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
+    _warn_of_plain_tokens(settings)
     with binding(settings.address, settings.mode):
-        port = server.add_insecure_port(str(settings.address))
+        port = _add_port(server, settings)
     address = settings.address if settings.address.is_unix else replace(settings.address, port=port)
-    return Listener(address, settings.services, transport, server)
+    return Listener(address, settings.services, transport, server, settings.tls is not None)
+
+
+def _add_port(server: grpc.aio.Server, settings: ListenerSettings) -> int:
+    address = str(settings.address)
+    if settings.tls is None:
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, _credentials(settings.tls, address))
+
+
+def _credentials(settings: Tls, address: str) -> grpc.ServerCredentials:
+    from sidecar.api.tls import Certificates, credentials
+
+    try:
+        return credentials(Certificates(settings, address, time.time))
+    except Unfit as unfit:
+        raise ListenFailed(f"{address} can't be listened on: {unfit.message}") from unfit
+
+
+def _warn_of_plain_tokens(settings: ListenerSettings) -> None:
+    address = settings.address
+    if settings.caller_token and not (settings.tls or address.is_unix or address.is_loopback):
+        log.warning(
+            "%s: caller tokens come in plain text; add tls, unless something before it adds TLS",
+            address,
+        )
 
 
 def check_free(address: Address) -> None:
@@ -134,7 +168,7 @@ def _transport(settings: ListenerSettings) -> str:
         )
     # Native closes a connection on which more than 20 calls were reset at once, and with it
     # ends all others: clients of Envoy could have each other let through as failures.
-    fit = "ext_authz" not in settings.services
+    fit = "ext_authz" not in settings.services and settings.tls is None
     if settings.transport == "auto":
         return "native" if installed and fit else "grpcio"
     if settings.transport == "native" and not fit:
@@ -158,6 +192,7 @@ def _server(transport: str, services: Collection[str]) -> grpc.aio.Server:
         ("grpc.max_receive_message_length", most),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
     )
     return make(options=options)
 

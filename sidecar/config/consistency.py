@@ -12,9 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from sidecar.config.addresses import Address
 from sidecar.config.document import Document
-from sidecar.config.problems import Place, Problem, written
+from sidecar.config.problems import Place, Problem, nearest, written
 from sidecar.config.surroundings import Surroundings
-from sidecar.token.words import quoted
+from sidecar.token.words import names, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[
         yield from _taken(setting, _consumers(document, top, surroundings, setting))
     yield from _hidden_consumers(document, top, surroundings)
     yield from _lacking(document, top)
+    yield from _unknown_issuers(document, top)
 
 
 def _taken(what: str, values: Iterable[_Value]) -> Iterator[Problem]:
@@ -169,6 +170,27 @@ def _lacking(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
             "would be ignored, as no listener serves ext_authz; add ext_authz to the services of "
             "a listener, or remove it",
         )
+
+
+def _unknown_issuers(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
+    """A caller token that has to be from an issuer that is not there."""
+    known = {one.value for one in _issuer_names(document, top)}
+    refused = {one.value for one in _named(document, top, "signers", "name")} - known
+    for place, listener in _members(top, "listeners"):
+        caller_token = listener.get("caller_token")
+        name = caller_token.get("issuer") if isinstance(caller_token, dict) else None
+        if isinstance(name, str) and name not in known:
+            near = nearest(name, known)
+            if name in refused:
+                remedy = "the signer of this name is none: give it accept: true"
+            elif near:
+                remedy = f'did you mean "{near}"?'
+            else:
+                remedy = f"known are {names(known)}" if known else "add one"
+            yield document.problem(
+                (*place, "caller_token", "issuer"),
+                f"no issuer has the name {quoted(name)}; {remedy}",
+            )
 
 
 def _texts(values: object) -> set[str]:

@@ -55,7 +55,7 @@ class CertificateFile(Written):
             x509.load_pem_x509_certificates(surroundings.read(path, _MOST_BYTES))
         except Unreadable as error:
             raise fault(str(error)) from None
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             raise fault(f"{path}: it has no PEM certificates, or one that is broken") from None
         return cls(path)
 

@@ -4,11 +4,22 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from sidecar.config.addresses import Address
-from sidecar.config.section import Fault, Matching, OneOrMore, Section
+from sidecar.config.section import Fault, Many, Matching, Maybe, Name, OneOrMore, Section
+from sidecar.config.signers import Scope
+from sidecar.config.tls import Tls
 
 _Mode = Annotated[
     str, Matching(r"^0?[0-7]{3}$", 'the permissions in octal and in quotes, such as "0660"')
 ]
+
+
+class CallerToken(Section):
+    """The token that callers of a listener show, each with every call."""
+
+    issuer: Name
+    """Name of the issuer that it must be from."""
+    scopes: Many[Scope] = ()
+    """What it must grant, all of it."""
 
 
 class Listener(Section):
@@ -20,6 +31,10 @@ class Listener(Section):
     """Permissions of a Unix socket, in octal."""
     services: OneOrMore[Literal["validate", "ext_authz", "issue"]]
     """What it serves: `validate`, `ext_authz`, `issue`."""
+    tls: Maybe[Tls] = None
+    """TLS; absent: plain text."""
+    caller_token: Maybe[CallerToken] = None
+    """The token that callers show; absent: none."""
     unauthenticated: bool = False
     """Whoever reaches this loopback address may have tokens issued."""
     reflection: bool = True
@@ -27,25 +42,41 @@ class Listener(Section):
     transport: Literal["auto", "grpcio", "native"] = "auto"
     """The server behind it; `auto`: native where it is installed, but grpcio for ext_authz."""
 
+    @property
+    def knows_callers(self) -> bool:
+        """Whether callers show who they are, by a certificate or a token."""
+        return self.caller_token is not None or bool(self.tls and self.tls.client_ca_file)
+
     def contradictions(self) -> Iterator[Fault]:
-        """Issuing is for callers that the socket's permissions or the machine keep apart."""
-        if "issue" in self.services and not self.address.is_unix:
-            if not self.address.is_loopback:
-                yield (
-                    ("services",),
-                    f"issue would let anyone who reaches {self.address} mint tokens; serve it on "
-                    "a Unix socket, or on a loopback address with unauthenticated: true",
-                )
-            elif not self.unauthenticated:
-                yield (
-                    ("services",),
-                    f"issue would let every process that reaches {self.address} mint tokens; "
-                    "serve it on a Unix socket, or say unauthenticated: true",
-                )
+        """Issuing is for callers that are known, or that permissions or the machine keep apart."""
+        if self.tls and self.transport == "native":
+            yield ("transport",), "native serves no TLS; write grpcio or auto, or remove tls"
+        if self.unauthenticated and self.knows_callers:
+            shown = "caller_token" if self.caller_token else "tls.client_ca_file"
+            yield ("unauthenticated",), f"contradicts {shown}; remove one of the two"
+        elif "issue" in self.services and not self.address.is_unix and not self.knows_callers:
+            yield from self._for_everybody()
+
+    def _for_everybody(self) -> Iterator[Fault]:
+        if not self.address.is_loopback:
+            yield (
+                ("services",),
+                f"issue would let anyone who reaches {self.address} mint tokens; add "
+                "tls.client_ca_file or caller_token, or serve it on a Unix socket",
+            )
+        elif not self.unauthenticated:
+            yield (
+                ("services",),
+                f"issue would let every process that reaches {self.address} mint tokens; add "
+                "tls.client_ca_file or caller_token, serve it on a Unix socket, or say "
+                "unauthenticated: true",
+            )
 
     def meaningless(self) -> Iterator[tuple[str, str]]:
-        """A TCP address has no permissions."""
-        if not self.address.is_unix:
+        """A TCP address has no permissions, and a Unix socket no name that TLS could check."""
+        if self.address.is_unix:
+            yield "tls", "a TCP address"
+        else:
             yield "mode", "a Unix socket"
 
 

@@ -28,13 +28,14 @@ from sidecar.token.signing import from_private_pem, from_secret
 from sidecar.token.snapshot import SigningKey
 from sidecar.token.words import names
 
-_Scope = Annotated[
+Scope = Annotated[
     str,
     Matching(
         r"^[\x21\x23-\x5b\x5d-\x7e]+$",
         "a scope (RFC 6749, section 3.3): printable ASCII without spaces, quotes and backslashes",
     ),
 ]
+"""One scope."""
 
 
 def _asymmetric(name: str) -> str:
@@ -123,7 +124,7 @@ class Signer(Section):
     """From issue to `exp` where a request asks for none."""
     max_lifetime: Annotated[Duration, lasting("1s")] = Field(default="1h", validate_default=True)
     """The longest that a request may ask for."""
-    scopes: Maybe[Annotated[Many[_Scope], AfterValidator(distinct)]] = None
+    scopes: Maybe[Annotated[Many[Scope], AfterValidator(distinct)]] = None
     """What may be granted; absent: anything."""
     claims: dict[str, Any] = Field(default_factory=dict)
     """Always added."""

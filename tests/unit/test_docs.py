@@ -57,6 +57,7 @@ from sidecar.config.settings import Settings
 from sidecar.keys.generated import generate_private_key
 from sidecar.token.reason import ErrorReason
 from sidecar.token.signing import from_private_key, published
+from tests.identities import HERE, Ca
 from tests.unit.token import test_attacks as on_keys
 from tests.unit.token import test_attacks_on_form as on_form
 
@@ -162,7 +163,16 @@ NEEDS: Final[Mapping[str, Callable[[str], bytes]]] = {
     "jwks": jwks,
     "certificate": lambda _: certificate(),
 }
-"""What a page may ask for, as `secret=FILE` or `ES256-private=FILE`; `env=NAME` beside these."""
+"""What a page may ask for, as `secret=FILE` or `ES256-private=FILE`.
+
+Beside these are `env=NAME`, and `tls=FILE,FILE` for a certificate and its key.
+"""
+
+
+def pair(directory: Path, names: str) -> None:
+    """A certificate and its private key, in the two files that are named."""
+    certificate_name, _, key_name = names.partition(",")
+    Ca().certify(*HERE).write(directory / certificate_name, directory / key_name)
 
 
 def environment_of(words: tuple[str, ...], directory: Path) -> Mapping[str, str]:
@@ -172,6 +182,8 @@ def environment_of(words: tuple[str, ...], directory: Path) -> Mapping[str, str]
         what, _, name = word.partition("=")
         if what == "env":
             environment[name] = TEXT
+        elif what == "tls":
+            pair(directory, name)
         else:
             algorithm, _, kind = what.rpartition("-")
             (directory / name).write_bytes(NEEDS[kind](algorithm or "ES256"))

@@ -172,12 +172,12 @@ def test_the_path_of_a_unix_socket_may_have_107_bytes(folder: Folder) -> None:
             id="an empty setting",
         ),
         pytest.param(
-            {"tls": {}},
+            {"backlog": 5},
             [
-                "tls: unknown key; known are address, mode, reflection, services, transport, "
-                "unauthenticated"
+                "backlog: unknown key; known are address, caller_token, mode, reflection, "
+                "services, tls, transport, unauthenticated"
             ],
-            id="a setting that is not there yet",
+            id="a setting that there is not",
         ),
     ],
 )
