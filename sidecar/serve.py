@@ -25,6 +25,7 @@ from sidecar.config.snapshot import build
 from sidecar.engine import Engine
 from sidecar.keys.generated import generate_private_key
 from sidecar.readiness import Missing, missing
+from sidecar.state.opening import opened
 from sidecar.token.keyset import KeySet
 from sidecar.token.words import duration
 
@@ -57,7 +58,7 @@ class Sidecar:
 
         Health says NOT_SERVING from the signal on; after `shutdown.drain`, which Ctrl-C skips,
         running calls have `shutdown.grace` to finish. A second signal ends both. Raises
-        ListenFailed where an address can't be had.
+        ListenFailed where an address can't be had, StoreFailed where the store can't.
         """
         stop = asyncio.Event()
         drain = self._settings.shutdown.drain
@@ -89,6 +90,7 @@ class Sidecar:
     async def serving(self) -> AsyncIterator[None]:
         """Listens and keeps the keys fresh inside the block; then lets running calls finish."""
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(opened(self._settings.store))
             await self._set_health()
             stack.callback(self._remove_sockets)
             for settings in self._settings.listeners:
