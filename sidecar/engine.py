@@ -13,7 +13,7 @@ from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.reason import CallFailed, Reason
 from sidecar.token.request import Refusal, Request, Verdict
 from sidecar.token.signing import public_jwks
-from sidecar.token.snapshot import Snapshot
+from sidecar.token.snapshot import Issuer, Signer, Snapshot
 from sidecar.token.validator import validate
 
 MOST_WAITED: Final = 10.0
@@ -95,3 +95,11 @@ class Engine:
         """Swaps the snapshot for one with these keys of this issuer, if it is still configured."""
         if issuer_name in self.snapshot.issuers:
             self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)
+
+    def set_signer(self, signer: Signer, accepted: Issuer | None) -> None:
+        """Swaps the snapshot for one with these keys of a signer, if it is still configured.
+
+        `accepted` is the issuer that the signer is as well, where its tokens pass here.
+        """
+        if signer.name in self.snapshot.signers:
+            self.snapshot = self.snapshot.with_signer(signer, accepted)
