@@ -24,7 +24,6 @@ from sidecar.config.load import Configuration
 from sidecar.config.signers import Signer
 from sidecar.config.snapshot import build, build_signer
 from sidecar.engine import Engine
-from sidecar.keys.rotation import generated_keys
 from sidecar.readiness import Missing, missing
 from sidecar.state.opening import opened
 from sidecar.token.keyset import KeySet
@@ -92,10 +91,7 @@ class Sidecar:
     async def serving(self) -> AsyncIterator[None]:
         """Listens and keeps the keys fresh inside the block; then lets running calls finish."""
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(opened(self._settings.store))
-            await stack.enter_async_context(
-                generated_keys(self._settings.signers, store, self._publish_signer, time.time)
-            )
+            await self._start_generating(stack)
             await self._set_health()
             stack.callback(self._remove_sockets)
             for settings in self._settings.listeners:
@@ -151,6 +147,17 @@ class Sidecar:
 
     def _publish_signer(self, signer: Signer, generated: GeneratedKeys) -> None:
         self.engine.set_signer(*build_signer(signer, generated))
+
+    async def _start_generating(self, stack: AsyncExitStack) -> None:
+        store = await stack.enter_async_context(opened(self._settings.store))
+        signers = self._settings.signers
+        if not any(key.generate for signer in signers for key in signer.keys):
+            return
+        from sidecar.keys.rotation import generated_keys
+
+        await stack.enter_async_context(
+            generated_keys(signers, store, self._publish_signer, time.time)
+        )
 
     async def _start_fetching(self, stack: AsyncExitStack) -> None:
         remote = [one for one in self._settings.issuers if one.keys.are_remote]

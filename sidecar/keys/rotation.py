@@ -21,6 +21,7 @@ from sidecar.config.signers import Signer
 from sidecar.keys.generated import generate_private_key
 from sidecar.keys.record import KIND, UnreadableRing, dump, parse
 from sidecar.state.store import ABSENT, Store, StoreFailed
+from sidecar.token.algorithms import ALGORITHMS
 from sidecar.token.key import UnusableKey
 from sidecar.token.ring import (
     Ring,
@@ -49,15 +50,15 @@ _ROUNDS: Final = 10
 Generate = Callable[[str], Awaitable[Any]]
 """Makes a private key of `cryptography` for an algorithm."""
 Publish = Callable[[Signer, GeneratedKeys], None]
-_Name = tuple[str, str]
-"""`kid` and algorithm: a configured `kid` may have served another algorithm before."""
 
 log = logging.getLogger(__name__)
 
 
-async def generate_in_thread(algorithm: str) -> Any:
-    """A new private key; an RSA key takes long, so the event loop goes on meanwhile."""
-    return await asyncio.to_thread(generate_private_key, algorithm)
+async def generate_aside(algorithm: str) -> Any:
+    """A new private key; an RSA key takes a tenth of a second, in which the event loop goes on."""
+    if ALGORITHMS[algorithm].key_type == "RSA":
+        return await asyncio.to_thread(generate_private_key, algorithm)
+    return generate_private_key(algorithm)
 
 
 def wanted_of(signer: Signer) -> Wanted:
@@ -74,7 +75,7 @@ async def generated_keys(
     store: Store,
     publish: Publish,
     now: Callable[[], float],
-    generate: Generate = generate_in_thread,
+    generate: Generate = generate_aside,
 ) -> AsyncIterator[None]:
     """Publishes the generated keys of these signers, and inside the block each change of them.
 
@@ -114,9 +115,9 @@ class SignerRing:
         self._now = now
         self._generate = generate
         self._ring: Ring = ()
-        self._keys: dict[_Name, SigningKey] = {}
-        self._signing: tuple[_Name, ...] = ()
-        self._others: tuple[_Name, ...] = ()
+        self._keys: dict[bytes, SigningKey] = {}
+        self._signing: tuple[SigningKey, ...] = ()
+        self._others: tuple[SigningKey, ...] = ()
 
     @property
     def can_change(self) -> bool:
@@ -164,15 +165,19 @@ class SignerRing:
         return min(max(next_event(self._ring, self._wanted, now) - now, LEAST_SLEEP), LONGEST_SLEEP)
 
     async def refresh(self) -> None:
-        """Reads the ring, does what is due, keeps and publishes that; raises StoreFailed."""
+        """Reads the ring, does what is due, keeps and publishes that; raises StoreFailed.
+
+        A store that was emptied gets the keys that are in use, since others trust them.
+        """
         name = self._signer.name
         for _ in range(_ROUNDS):
             record = await self._store.get(KIND, name)
-            stored = self._parsed(record.data) if record else ()
+            stored = self._parsed(record.data) if record else self._ring
             ring = await self._advanced(stored)
-            keys = {_name(key): self._signing_key(key) for key in ring}
+            keys = {key.private_key: self._signing_key(key) for key in ring}
+            kept = record is not None and ring == stored
             version = record.version if record else ABSENT
-            if ring == stored or await self._store.put(KIND, name, dump(ring), version):
+            if kept or await self._store.put(KIND, name, dump(ring), version):
                 self._ring, self._keys = ring, keys
                 self._log_made(stored)
                 self._use(ring)
@@ -195,7 +200,7 @@ class SignerRing:
             raise self._unreadable(str(problem)) from None
 
     def _signing_key(self, key: RingKey) -> SigningKey:
-        known = self._keys.get(_name(key))
+        known = self._keys.get(key.private_key)
         if known is not None:
             return known
         try:
@@ -213,42 +218,30 @@ class SignerRing:
         """Publishes the keys of this ring, unless they are what was published last."""
         now = self._now()
         found = (signing(ring, slot, now) for slot in self._wanted.slots)
-        sign = tuple(_name(key) for key in found if key)
-        others = tuple(_name(key) for key in ring if _name(key) not in sign)
-        if (sign, others) == (self._signing, self._others):
-            return
-        self._log_use(sign, others)
-        self._signing, self._others = sign, others
-        self._publish(
-            self._signer,
-            GeneratedKeys(
-                {algorithm: self._keys[key_id, algorithm] for key_id, algorithm in sign},
-                tuple(self._keys[one] for one in others),
-            ),
-        )
+        sign = tuple(self._keys[key.private_key] for key in found if key)
+        keys = (self._keys[key.private_key] for key in ring)
+        others = tuple(key for key in keys if key not in sign)
+        if (sign, others) != (self._signing, self._others):
+            self._log_use(sign, others)
+            self._signing, self._others = sign, others
+            self._publish(self._signer, GeneratedKeys({key.algorithm: key for key in sign}, others))
 
     def _log_made(self, stored: Ring) -> None:
-        before = {_name(key) for key in stored}
+        before = {key.private_key for key in stored}
         for key in self._ring:
-            if _name(key) not in before:
-                log.info(
-                    "signer %s: key %s (%s) was made; it signs from %s",
-                    *(self._signer.name, quoted(key.key_id), key.algorithm),
-                    moment(key.signs_from),
-                )
+            if key.private_key not in before:
+                since = moment(key.signs_from)
+                self._log("was made; it signs from %s", key.key_id, key.algorithm, since)
 
-    def _log_use(self, sign: tuple[_Name, ...], others: tuple[_Name, ...]) -> None:
-        for key_id, algorithm in sign:
-            if (key_id, algorithm) not in self._signing:
-                log.info(
-                    "signer %s: key %s (%s) signs", self._signer.name, quoted(key_id), algorithm
-                )
-        for key_id, algorithm in (*self._signing, *self._others):
-            if (key_id, algorithm) not in (*sign, *others):
-                log.info(
-                    "signer %s: key %s (%s) is gone", self._signer.name, quoted(key_id), algorithm
-                )
+    def _log_use(self, sign: tuple[SigningKey, ...], others: tuple[SigningKey, ...]) -> None:
+        for key in sign:
+            if key not in self._signing:
+                self._log("signs", key.key_id, key.algorithm)
+        for key in (*self._signing, *self._others):
+            if key not in (*sign, *others):
+                self._log("is gone", key.key_id, key.algorithm)
 
-
-def _name(key: RingKey) -> _Name:
-    return key.key_id, key.algorithm
+    def _log(self, what: str, key_id: str, algorithm: str, *more: str) -> None:
+        log.info(
+            f"signer %s: key %s (%s) {what}", self._signer.name, quoted(key_id), algorithm, *more
+        )

@@ -285,6 +285,32 @@ async def test_the_next_key_signs_in_time_although_the_store_fails() -> None:
 
 
 @in_simulated_time
+async def test_a_store_that_was_emptied_gets_the_keys_that_are_in_use() -> None:
+    store = Shared()
+    async with running(store) as sidecar:
+        before = await store.ring()
+        record = await store.get(KIND, "internal")
+        assert record is not None
+        await store.delete(KIND, "internal", record.version)
+        await until(LONGEST_SLEEP)
+        assert await store.ring() == before
+        assert len(sidecar.published) == 1
+
+
+@in_simulated_time
+async def test_another_key_of_the_same_name_replaces_the_one_in_use() -> None:
+    store, elsewhere = Shared(), Shared()
+    named = signer({"generate": "EdDSA", "key_id": "mine"})
+    async with running(store, named) as sidecar, running(elsewhere, named) as other:
+        record = await store.get(KIND, "internal")
+        assert record is not None
+        await store.put(KIND, "internal", dump(await elsewhere.ring()), record.version)
+        await until(LONGEST_SLEEP)
+        mine, others = (one.published[-1].signing["EdDSA"] for one in (sidecar, other))
+        assert mine.material.private_bytes_raw() == others.material.private_bytes_raw()
+
+
+@in_simulated_time
 async def test_a_store_that_fails_is_asked_ever_more_rarely(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
