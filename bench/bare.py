@@ -14,7 +14,6 @@ from bench.figures import verification
 from bench.work import AUDIENCE, ISSUER, SECRET, Tokens
 from sidecar.config.load import load
 from sidecar.config.snapshot import build
-from sidecar.keys.generated import generate_private_key
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verified
@@ -29,7 +28,7 @@ def operations(tokens: Tokens, configuration: Path) -> Mapping[str, Callable[[],
     """What is measured, by name."""
     token = tokens.new("RS256")
     public_key = tokens.private_keys["RS256"].public_key()
-    snapshot = build(load(configuration, {}).settings, generate_private_key)
+    snapshot = build(load(configuration, {}).settings, generated={})
     request, now, used = Request(token), time.time(), ProofMemory(REUSABLE)
     assert isinstance(validate(request, snapshot, now, used), Verified)
     return {

@@ -15,7 +15,7 @@ from sidecar.token.reason import CallFailed, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
 from sidecar.token.signing import public_jwks
-from sidecar.token.snapshot import Snapshot
+from sidecar.token.snapshot import Issuer, Signer, Snapshot
 from sidecar.token.validator import Explanation, explain, validate
 
 MOST_WAITED: Final = 10.0
@@ -123,3 +123,11 @@ class Engine:
         if issuer is not None:
             fetched = issuer.fetch_time if problem else self._now()
             self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem, fetched)
+
+    def set_signer(self, signer: Signer, accepted: Issuer | None) -> None:
+        """Swaps the snapshot for one with these keys of a signer, if it is still configured.
+
+        `accepted` is the issuer that the signer is as well, where its tokens pass here.
+        """
+        if signer.name in self.snapshot.signers:
+            self.snapshot = self.snapshot.with_signer(signer, accepted)

@@ -22,11 +22,13 @@ from sidecar.authorization.policy import policy_of
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration
-from sidecar.config.snapshot import build
+from sidecar.config.signers import Signer
+from sidecar.config.snapshot import build, build_signer
 from sidecar.engine import Engine
-from sidecar.keys.generated import generate_private_key
 from sidecar.readiness import Missing, missing
+from sidecar.state.opening import opened
 from sidecar.token.keyset import KeySet
+from sidecar.token.snapshot import GeneratedKeys
 from sidecar.token.words import duration
 
 HEALTH_SERVICES: Final = ("", TOKEN_SERVICE, AUTHORIZATION)
@@ -43,7 +45,7 @@ class Sidecar:
 
     def __init__(self, configuration: Configuration) -> None:
         self._settings = configuration.settings
-        snapshot = build(self._settings, generate_private_key)
+        snapshot = build(self._settings, generated={})
         self.engine = Engine(snapshot, time.time, lambda: str(uuid.uuid4()))
         self._policy = policy_of(self._settings.authorization)
         self._health = health.aio.HealthServicer()
@@ -58,7 +60,7 @@ class Sidecar:
 
         Health says NOT_SERVING from the signal on; after `shutdown.drain`, which Ctrl-C skips,
         running calls have `shutdown.grace` to finish. A second signal ends both. Raises
-        ListenFailed where an address can't be had.
+        ListenFailed where an address can't be had, StoreFailed where the store can't.
         """
         stop = asyncio.Event()
         drain = self._settings.shutdown.drain
@@ -90,6 +92,7 @@ class Sidecar:
     async def serving(self) -> AsyncIterator[None]:
         """Listens and keeps the keys fresh inside the block; then lets running calls finish."""
         async with AsyncExitStack() as stack:
+            await self._start_generating(stack)
             await self._set_health()
             stack.callback(self._remove_sockets)
             for settings in self._settings.listeners:
@@ -143,6 +146,20 @@ class Sidecar:
     def _publish(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
         self.engine.set_keys(issuer_name, keys, problem)
         self._keys_changed.set()
+
+    def _publish_signer(self, signer: Signer, generated: GeneratedKeys) -> None:
+        self.engine.set_signer(*build_signer(signer, generated))
+
+    async def _start_generating(self, stack: AsyncExitStack) -> None:
+        store = await stack.enter_async_context(opened(self._settings.store))
+        signers = self._settings.signers
+        if not any(key.generate for signer in signers for key in signer.keys):
+            return
+        from sidecar.keys.rotation import generated_keys
+
+        await stack.enter_async_context(
+            generated_keys(signers, store, self._publish_signer, time.time)
+        )
 
     async def _start_fetching(self, stack: AsyncExitStack) -> None:
         remote = [one for one in self._settings.issuers if one.keys.are_remote]

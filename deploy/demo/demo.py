@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from deploy.demo.stage import envoy, sidecar, upstream
 from sidecar.config.load import load
 from sidecar.config.snapshot import build
-from sidecar.keys.generated import generate_private_key
 from sidecar.token.mint import Order, mint
 from sidecar.token.snapshot import Snapshot
 
@@ -32,7 +31,7 @@ async def stage(directory: Path) -> AsyncIterator[tuple[str, Snapshot]]:
     async with sidecar(configuration), upstream() as port:
         values = {"UPSTREAM_PORT": port, "SIDECAR_SOCKET": directory / "sidecar.sock"}
         async with envoy(ENVOY, values) as url:
-            yield url, build(load(configuration, os.environ).settings, generate_private_key)
+            yield url, build(load(configuration, os.environ).settings, generated={})
 
 
 def new_key() -> bytes:

@@ -8,6 +8,7 @@ from sidecar.api.listener import ListenFailed
 from sidecar.cli import DONE, CommandFailed
 from sidecar.commands.config import loaded
 from sidecar.serve import Sidecar
+from sidecar.state.store import StoreFailed
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -23,6 +24,6 @@ def serve(options: argparse.Namespace) -> int:
 
     try:
         asyncio.run(run())
-    except ListenFailed as failure:
+    except (ListenFailed, StoreFailed) as failure:
         raise CommandFailed(str(failure)) from failure
     return DONE

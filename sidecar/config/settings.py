@@ -10,6 +10,7 @@ from sidecar.config.issuers import Issuer
 from sidecar.config.listeners import Http, Listener
 from sidecar.config.section import Many, Maybe, NotEmpty, Section
 from sidecar.config.signers import Signer
+from sidecar.config.store import Store
 from sidecar.config.units import Duration, Size, lasting, sized
 
 
@@ -56,6 +57,8 @@ class Settings(Section):
     """Callers known by a key claim and their own credential."""
     signers: Many[Signer] = ()
     """What tokens are issued with."""
+    store: Maybe[Store] = None
+    """What outlives a request; absent: in memory."""
     authorization: Maybe[Authorization] = None
     """How HTTP requests are authorized, for ext_authz."""
     limits: Limits = Limits()

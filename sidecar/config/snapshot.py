@@ -1,6 +1,6 @@
 """Settings into the one immutable value that decisions read."""
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,12 +13,12 @@ from sidecar.token.checks.form import normalized_type
 from sidecar.token.claims import required_claims
 from sidecar.token.key import Key
 from sidecar.token.keyset import KeySet
-from sidecar.token.signing import from_private_key
 from sidecar.token.snapshot import (
     Binding,
     ClaimRules,
     Consumer,
     Consumers,
+    GeneratedKeys,
     Issuer,
     Limits,
     Signer,
@@ -28,30 +28,42 @@ from sidecar.token.snapshot import (
 
 NOT_FETCHED: Final = "they were not fetched yet"
 """What is wrong with remote keys in a snapshot that was just built."""
-
+_NONE: Final = GeneratedKeys()
 _ACCESS_TOKEN_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
-Generate = Callable[[str], Any]
-"""Makes a private key of `cryptography` for an algorithm."""
 
-
-def build(settings: Settings, generate: Generate) -> Snapshot:
+def build(settings: Settings, generated: Mapping[str, GeneratedKeys]) -> Snapshot:
     """The snapshot of these settings. Remote keys are absent until they were fetched.
 
-    `generate` is called once for every key that is to be made.
+    `generated` has the keys that were made for each signer, by its name; the others are absent.
     """
-    built = tuple(_signer(one, generate) for one in settings.signers)
-    accepted = (
-        _accepted(one)
-        for one, setting in zip(built, settings.signers, strict=True)
-        if setting.accept
-    )
+    built = [build_signer(one, generated.get(one.name, _NONE)) for one in settings.signers]
     return Snapshot.of(
-        (*(_issuer(one) for one in settings.issuers), *accepted),
+        (
+            *(_issuer(one) for one in settings.issuers),
+            *(accepted for _, accepted in built if accepted),
+        ),
         _consumers(settings.consumers) if settings.consumers else None,
-        built,
+        tuple(signer for signer, _ in built),
         Limits(settings.limits.token_bytes, settings.limits.json_depth),
     )
+
+
+def build_signer(setting: signers.Signer, generated: GeneratedKeys) -> tuple[Signer, Issuer | None]:
+    """A signer with the keys that were made for it, and the issuer that `accept` makes of it."""
+    signer = Signer(
+        setting.name,
+        setting.issuer,
+        tuple(_signing_keys(setting, generated)),
+        setting.audiences,
+        setting.lifetime,
+        setting.max_lifetime,
+        None if setting.scopes is None else frozenset(setting.scopes),
+        setting.claims,
+        setting.type,
+        generated.others,
+    )
+    return signer, _accepted(signer) if setting.accept else None
 
 
 def source(issuer: issuers.Issuer) -> str:
@@ -139,29 +151,16 @@ def _consumer(setting: consumers.Consumer, shared: ClaimRules) -> Consumer:
     )
 
 
-def _signer(setting: signers.Signer, generate: Generate) -> Signer:
-    return Signer(
-        setting.name,
-        setting.issuer,
-        tuple(_signing_key(one, generate) for one in setting.keys),
-        setting.audiences,
-        setting.lifetime,
-        setting.max_lifetime,
-        None if setting.scopes is None else frozenset(setting.scopes),
-        setting.claims,
-        setting.type,
-    )
-
-
-def _signing_key(setting: signers.SignerKey, generate: Generate) -> SigningKey:
-    if setting.signing_key is not None:
-        return setting.signing_key
-    algorithm = setting.generate or ""
-    return from_private_key(generate(algorithm), algorithm, setting.key_id)
+def _signing_keys(setting: signers.Signer, generated: GeneratedKeys) -> Iterator[SigningKey]:
+    for one in setting.keys:
+        key = one.signing_key or generated.signing.get(one.generate or "")
+        if key is not None:
+            yield key
 
 
 def _accepted(signer: Signer) -> Issuer:
     """The signer as an issuer whose tokens pass here."""
+    keys = (*signer.keys, *signer.other_keys)
     defaults = ClaimRules(None)
     rules = replace(
         defaults,
@@ -172,8 +171,8 @@ def _accepted(signer: Signer) -> Issuer:
         signer.name,
         signer.issuer,
         rules,
-        KeySet(tuple(_verifying_key(one) for one in signer.keys)),
-        frozenset(one.algorithm for one in signer.keys),
+        KeySet(tuple(_verifying_key(one) for one in keys)),
+        frozenset(one.algorithm for one in keys),
     )
 
 

@@ -74,7 +74,7 @@ def sign(key: SigningKey, signing_input: bytes) -> bytes:
 
 def public_jwks(signers: Iterable[Signer]) -> str:
     """The public keys of these signers as a JWK Set (RFC 7517, section 5). No secret is in it."""
-    keys = (key for signer in signers for key in signer.keys)
+    keys = (key for signer in signers for key in (*signer.keys, *signer.other_keys))
     return json.dumps({"keys": published(keys)}, separators=(",", ":"))
 
 

@@ -129,6 +129,18 @@ class Signer:
     """What may be granted; None: anything."""
     claims: Mapping[str, Any] = field(default_factory=dict)
     type: str = "JWT"
+    other_keys: tuple[SigningKey, ...] = ()
+    """Published, but not signed with: the next one, and those whose tokens have not expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedKeys:
+    """The keys that the sidecar has made for one signer."""
+
+    signing: Mapping[str, SigningKey] = field(default_factory=dict)
+    """Those that sign, by algorithm."""
+    others: tuple[SigningKey, ...] = ()
+    """Those that are only published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +176,15 @@ class Snapshot:
     ) -> "Snapshot":
         """The same configuration with other keys for one issuer."""
         issuer = replace(self.issuers[name], keys=keys, problem=problem, fetch_time=fetch_time)
+        return self._with_issuer(issuer)
+
+    def with_signer(self, signer: Signer, accepted: Issuer | None) -> "Snapshot":
+        """The same configuration with other keys for one signer, and for the issuer that it is."""
+        other = self if accepted is None else self._with_issuer(accepted)
+        return replace(other, signers={**self.signers, signer.name: signer})
+
+    def _with_issuer(self, issuer: Issuer) -> "Snapshot":
         by_iss = self.issuers_by_iss
         if issuer.issuer is not None:
             by_iss = {**by_iss, issuer.issuer: issuer}
-        return replace(self, issuers={**self.issuers, name: issuer}, issuers_by_iss=by_iss)
+        return replace(self, issuers={**self.issuers, issuer.name: issuer}, issuers_by_iss=by_iss)

@@ -25,7 +25,6 @@ from jwt.types import Options
 from sidecar.config.load import load
 from sidecar.config.problems import InvalidConfiguration
 from sidecar.config.snapshot import build
-from sidecar.keys.generated import generate_private_key
 from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC, SYMMETRIC
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
@@ -91,7 +90,7 @@ def configured(directory: Path, key: Mapping[str, Any], environment: Mapping[str
     signer |= {"audiences": ["orders"], "keys": [{"key_id": "k1", **key}]}
     listeners = [{"address": "unix:s.sock", "services": ["validate", "issue"]}]
     path.write_text(json.dumps({"listeners": listeners, "signers": [signer]}))
-    return build(load(path, environment).settings, generate_private_key)
+    return build(load(path, environment).settings, generated={})
 
 
 def minted(snapshot: Snapshot, algorithm: str) -> Minted:

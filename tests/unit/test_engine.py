@@ -1,5 +1,7 @@
+import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +10,9 @@ from sidecar.token.keyset import KeySet
 from sidecar.token.mint import Order
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict, Verified
-from tests.unit.parties import NOW, OTHER_KEY, key_set, snapshot, token
+from sidecar.token.signing import from_private_key
+from sidecar.token.snapshot import Signer, Snapshot
+from tests.unit.parties import ISS, KEY, NOW, OTHER_KEY, key_set, snapshot, token
 
 MANY = KeySet(tuple(key for number in range(9) for key in key_set(f"k{number}").keys))
 
@@ -51,6 +55,34 @@ def assert_refused(verdict: Verdict, reason: Reason) -> None:
     """Asserts that a verdict is a refusal for this reason."""
     assert isinstance(verdict, Refusal)
     assert verdict.reason is reason
+
+
+def signer(name: str, key_id: str) -> Signer:
+    """A signer of the issuer `corp`'s tokens with one key."""
+    return Signer(name, ISS, (from_private_key(KEY, "EdDSA", key_id),))
+
+
+def test_a_signers_keys_are_swapped() -> None:
+    made = Engine(Snapshot.of(signers=(signer("a", "k1"), signer("b", "k2"))), lambda: NOW, str)
+    before = made.snapshot
+    made.set_signer(signer("a", "k3"), None)
+    assert [one["kid"] for one in json.loads(made.jwks())["keys"]] == ["k3", "k2"]
+    assert before.signers["a"].keys[0].key_id == "k1"
+
+
+async def test_a_signers_tokens_pass_by_the_keys_that_it_has_now() -> None:
+    made = engine(key_set())
+    made.snapshot = made.snapshot.with_signer(signer("corp", "k1"), None)
+    accepted = made.snapshot.issuers["corp"]
+    made.set_signer(signer("corp", "k2"), replace(accepted, keys=key_set("k2")))
+    assert_refused(await made.decide(Request(token(kid="k1"))), Reason.KEY_NOT_FOUND)
+    assert isinstance(await made.decide(Request(token(kid="k2"))), Verified)
+
+
+def test_a_signer_that_is_configured_no_longer_is_not_added() -> None:
+    made = engine(key_set())
+    made.set_signer(signer("gone", "k1"), None)
+    assert not made.snapshot.signers
 
 
 async def test_a_good_token_passes_without_asking_for_keys() -> None:

@@ -71,11 +71,11 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
                 {section: {}},
                 [
                     f"{section}: unknown key; known are authorization, consumers, http, issuers, "
-                    "limits, listeners, log, shutdown, signers"
+                    "limits, listeners, log, shutdown, signers, store"
                 ],
                 id=f"{section}, which is not there yet",
             )
-            for section in ("store", "subjects", "cache", "tracing")
+            for section in ("subjects", "cache", "tracing")
         ),
         pytest.param({"limits": {"json_depth": 1}}, [], id="the least depth"),
         pytest.param({"limits": {"json_depth": 32}}, [], id="the most depth"),

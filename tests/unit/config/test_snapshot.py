@@ -1,3 +1,4 @@
+import json
 import time
 from typing import Any
 
@@ -6,18 +7,18 @@ import pytest
 from sidecar.config.snapshot import NOT_FETCHED, build
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.mint import Order, mint
+from sidecar.token.reason import CallFailed
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verified
-from sidecar.token.snapshot import Binding, ClaimRules, Limits, Snapshot
+from sidecar.token.signing import from_private_key, public_jwks
+from sidecar.token.snapshot import Binding, ClaimRules, GeneratedKeys, Limits, Snapshot
 from sidecar.token.validator import validate
 from tests.unit.config.folder import KEYS, SECRET, Folder, configuration, consumer, issuer, signer
 
-NEVER: Any = None
-
 
 def built(folder: Folder, **sections: Any) -> Snapshot:
-    """The snapshot of a configuration that makes no keys."""
-    return build(folder.load(configuration(**sections)).settings, NEVER)
+    """The snapshot of a configuration for which no keys were made."""
+    return build(folder.load(configuration(**sections)).settings, {})
 
 
 @pytest.mark.parametrize(
@@ -165,19 +166,64 @@ def test_a_signer(folder: Folder) -> None:
     assert set(snapshot.issuers) == {"corp"}
 
 
-def test_keys_are_made_by_algorithm_and_named_by_their_thumbprint(folder: Folder) -> None:
-    asked: list[str] = []
+GENERATED = GeneratedKeys(
+    {
+        "ES256": from_private_key(KEYS["ec"], "ES256", "new"),
+        "EdDSA": from_private_key(KEYS["ed"], "EdDSA", "only"),
+    },
+    (from_private_key(KEYS["ec"], "ES256", "next"), from_private_key(KEYS["rsa"], "RS256", "old")),
+)
+THREE_KEYS = signer(
+    accept=True,
+    keys=[
+        {"generate": "EdDSA"},
+        {"key_id": "file", "algorithm": "PS256", "private_key": {"file": "rsa.pem"}},
+        {"generate": "ES256", "rotate": "30d"},
+    ],
+)
 
-    def generate(algorithm: str) -> Any:
-        asked.append(algorithm)
-        return KEYS["ec" if algorithm == "ES256" else "ed"]
 
-    keys = [{"generate": "EdDSA"}, {"generate": "ES256", "key_id": "mine"}]
-    settings = folder.load(configuration(signers=[signer(keys=keys)])).settings
-    first, second = build(settings, generate).signers["internal"].keys
-    assert asked == ["EdDSA", "ES256"]
-    assert len(first.key_id) == 43
-    assert (first.algorithm, second.algorithm, second.key_id) == ("EdDSA", "ES256", "mine")
+def test_keys_that_were_made_stand_where_they_are_configured(folder: Folder) -> None:
+    settings = folder.load(configuration(signers=[THREE_KEYS])).settings
+    found = build(settings, {"internal": GENERATED}).signers["internal"]
+    assert [key.key_id for key in found.keys] == ["only", "file", "new"]
+    assert [key.key_id for key in found.other_keys] == ["next", "old"]
+
+
+def test_every_key_is_published_and_accepted_the_signing_ones_first(folder: Folder) -> None:
+    settings = folder.load(configuration(signers=[THREE_KEYS])).settings
+    found = build(settings, {"internal": GENERATED})
+    published = json.loads(public_jwks(found.signers.values()))["keys"]
+    assert [one["kid"] for one in published] == ["only", "file", "new", "next", "old"]
+    accepted = found.issuers["internal"]
+    assert accepted.keys is not None
+    assert [key.key_id for key in accepted.keys.keys] == ["only", "file", "new", "next", "old"]
+    assert accepted.algorithms == frozenset({"EdDSA", "PS256", "ES256", "RS256"})
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key_id"),
+    [
+        pytest.param("", "only", id="the first, where a request names none"),
+        pytest.param("ES256", "new", id="the one that signs, not the next"),
+    ],
+)
+def test_which_key_signs(folder: Folder, algorithm: str, key_id: str) -> None:
+    settings = folder.load(configuration(signers=[THREE_KEYS])).settings
+    snapshot = build(settings, {"internal": GENERATED})
+    assert mint(Order(algorithm=algorithm), snapshot, time.time(), "id").key_id == key_id
+
+
+def test_a_key_that_is_only_published_signs_nothing(folder: Folder) -> None:
+    settings = folder.load(configuration(signers=[THREE_KEYS])).settings
+    snapshot = build(settings, {"internal": GENERATED})
+    with pytest.raises(CallFailed, match="RS256"):
+        mint(Order(algorithm="RS256"), snapshot, time.time(), "id")
+
+
+def test_keys_that_were_not_made_yet_are_absent(folder: Folder) -> None:
+    settings = folder.load(configuration(signers=[THREE_KEYS])).settings
+    assert [key.key_id for key in build(settings, {}).signers["internal"].keys] == ["file"]
 
 
 ACCEPTED = signer(

@@ -1,0 +1,135 @@
+"""What every store promises; each test runs on all of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from sidecar.state.memory import MemoryStore
+from sidecar.state.sqlite import SqliteStore
+from sidecar.state.store import ABSENT, Store
+
+Open = Callable[[], Awaitable[Store]]
+"""Opens the one store of a test; each call is another sidecar's view of it."""
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
+    memory = MemoryStore()
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> Store:
+            if request.param == "memory":
+                return memory
+            path = str(tmp_path / "state.db")
+            return await stack.enter_async_context(SqliteStore.opened(path))
+
+        yield opened
+
+
+@pytest.fixture
+async def store(open_store: Open) -> Store:
+    return await open_store()
+
+
+async def test_nothing_is_there_at_first(store: Store) -> None:
+    assert await store.get("keys", "a") is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"text", id="text"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(bytes(range(256)) * 4096, id="a megabyte of any bytes"),
+    ],
+)
+async def test_what_is_put_is_got(store: Store, data: bytes) -> None:
+    assert await store.put("keys", "a", data, ABSENT)
+    record = await store.get("keys", "a")
+    assert record is not None
+    assert record.data == data
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "käse", "' OR 1=1 --", "a\0b"])
+async def test_a_name_is_any_text(store: Store, name: str) -> None:
+    assert await store.put("keys", name, b"1", ABSENT)
+    assert await store.put("keys", name + "x", b"2", ABSENT)
+    record = await store.get("keys", name)
+    assert record is not None
+    assert record.data == b"1"
+
+
+async def test_kinds_are_apart(store: Store) -> None:
+    assert await store.put("keys", "a", b"1", ABSENT)
+    assert await store.get("other", "a") is None
+    assert await store.put("other", "a", b"2", ABSENT)
+    assert await store.delete("keys", "a", (await version(store, "keys")))
+    assert await store.get("other", "a") is not None
+
+
+async def version(store: Store, kind: str = "keys") -> int:
+    record = await store.get(kind, "a")
+    assert record is not None
+    return record.version
+
+
+async def test_a_record_is_made_once(store: Store) -> None:
+    assert await store.put("keys", "a", b"first", ABSENT)
+    assert not await store.put("keys", "a", b"second", ABSENT)
+    record = await store.get("keys", "a")
+    assert record is not None
+    assert record.data == b"first"
+
+
+async def test_a_record_is_changed_by_who_has_seen_it_last(store: Store) -> None:
+    await store.put("keys", "a", b"1", ABSENT)
+    seen = await version(store)
+    assert await store.put("keys", "a", b"2", seen)
+    assert not await store.put("keys", "a", b"3", seen)
+    assert await version(store) > seen
+
+
+async def test_a_record_that_is_not_there_is_not_changed(store: Store) -> None:
+    assert not await store.put("keys", "a", b"1", 1)
+    assert await store.get("keys", "a") is None
+
+
+async def test_a_record_is_removed_by_who_has_seen_it_last(store: Store) -> None:
+    await store.put("keys", "a", b"1", ABSENT)
+    seen = await version(store)
+    await store.put("keys", "a", b"2", seen)
+    assert not await store.delete("keys", "a", seen)
+    assert await store.delete("keys", "a", await version(store))
+    assert await store.get("keys", "a") is None
+    assert not await store.delete("keys", "a", ABSENT)
+
+
+async def test_a_record_that_is_made_anew_is_another(store: Store) -> None:
+    await store.put("keys", "a", b"1", ABSENT)
+    seen = await version(store)
+    await store.delete("keys", "a", seen)
+    await store.put("keys", "a", b"2", ABSENT)
+    assert await version(store) != seen
+    assert not await store.put("keys", "a", b"3", seen)
+
+
+async def test_of_two_sidecars_at_once_one_wins(open_store: Open) -> None:
+    stores = [await open_store() for _ in range(4)]
+    for _ in range(20):
+        record = await stores[0].get("keys", "a")
+        seen = record.version if record else ABSENT
+        won = await asyncio.gather(
+            *(one.put("keys", "a", str(n).encode(), seen) for n, one in enumerate(stores))
+        )
+        assert won.count(True) == 1
+        record = await stores[-1].get("keys", "a")
+        assert record is not None
+        assert record.data == str(won.index(True)).encode()
+
+
+async def test_what_is_kept_is_in_no_repr(store: Store) -> None:
+    await store.put("keys", "a", b"MARKER", ABSENT)
+    assert "MARKER" not in repr(await store.get("keys", "a"))
