@@ -16,7 +16,7 @@ stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.p
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format proto lock release-contract bench conformance fuzz demo clean
+.PHONY: help setup run test lint format proto docs lock release-contract bench conformance fuzz demo clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ run: setup ## Start the sidecar with the quick start's configuration
 test: setup ## Run the tests; ARGS="-k name" for some of them
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: setup ## Check style, types, the contract and that the stubs are fresh
+lint: setup ## Check style, types, the contract and that stubs and pages are fresh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -60,6 +60,7 @@ lint: setup ## Check style, types, the contract and that the stubs are fresh
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call stubs,"$$fresh") && \
 	diff -rq -x __init__.py -x __pycache__ "$$fresh/sidecar/v1" sidecar/v1 || \
 	{ echo 'sidecar/v1 is not what proto/ gives: run make proto' >&2; exit 1; }
+	$(BIN)/python -m docs --check
 
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only
@@ -68,6 +69,9 @@ format: setup ## Format the code and sort its imports
 proto: setup ## Write the Python stubs in sidecar/v1 from proto/
 	rm -f sidecar/v1/*_pb2*
 	$(call stubs,.)
+
+docs: setup ## Write the pages of docs/ that are made from code and data
+	$(BIN)/python -m docs
 
 lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) --extra native -o requirements/runtime.txt pyproject.toml

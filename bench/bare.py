@@ -15,6 +15,8 @@ from bench.work import AUDIENCE, ISSUER, SECRET, Tokens
 from sidecar.config.load import load
 from sidecar.config.snapshot import build
 from sidecar.keys.generated import generate_private_key
+from sidecar.token.dpop import REUSABLE
+from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verified
 from sidecar.token.validator import validate
 
@@ -28,8 +30,8 @@ def operations(tokens: Tokens, configuration: Path) -> Mapping[str, Callable[[],
     token = tokens.new("RS256")
     public_key = tokens.private_keys["RS256"].public_key()
     snapshot = build(load(configuration, {}).settings, generate_private_key)
-    request, now = Request(token), time.time()
-    assert isinstance(validate(request, snapshot, now), Verified)
+    request, now, used = Request(token), time.time(), ProofMemory(REUSABLE)
+    assert isinstance(validate(request, snapshot, now, used), Verified)
     return {
         verification("RS256"): _rs256(tokens),
         verification("ES256"): _es256(tokens),
@@ -38,7 +40,7 @@ def operations(tokens: Tokens, configuration: Path) -> Mapping[str, Callable[[],
         "PyJWT's decode, RS256": lambda: jwt.decode(
             token, public_key, ["RS256"], audience=AUDIENCE, issuer=ISSUER
         ),
-        "the core's validate, RS256": lambda: validate(request, snapshot, now),
+        "the core's validate, RS256": lambda: validate(request, snapshot, now, used),
     }
 
 

@@ -84,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_config(commands)
     _add_validate(commands)
+    _add_explain(commands)
     _add_issue(commands)
     _add_decode(commands)
     _add_keys(commands)
@@ -138,13 +139,23 @@ def _add_token(command: argparse.ArgumentParser) -> None:
 
 def _add_validate(commands: Commands) -> None:
     validate = commands.add_parser("validate", help="ask a running sidecar about a token")
-    _add_token(validate)
-    _add_address(validate)
-    validate.add_argument("--issuer", metavar="NAME", default="", help="the issuer it must be from")
-    validate.add_argument("--audience", action="append", default=[], help="one must be in aud")
-    validate.add_argument("--scope", action="append", default=[], help="each must be granted")
-    validate.add_argument("--json", action="store_true", help="print the answer as JSON")
+    _add_question(validate)
     validate.set_defaults(run=("tokens", "validate"))
+
+
+def _add_explain(commands: Commands) -> None:
+    explain = commands.add_parser("explain", help="print every check that is made of a token")
+    _add_question(explain)
+    explain.set_defaults(run=("explain", "explain"))
+
+
+def _add_question(command: argparse.ArgumentParser) -> None:
+    _add_token(command)
+    _add_address(command)
+    command.add_argument("--issuer", metavar="NAME", default="", help="the issuer it must be from")
+    command.add_argument("--audience", action="append", default=[], help="one must be in aud")
+    command.add_argument("--scope", action="append", default=[], help="each must be granted")
+    command.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def _add_issue(commands: Commands) -> None:
@@ -156,6 +167,9 @@ def _add_issue(commands: Commands) -> None:
     issue.add_argument("--audience", action="append", default=[], help="aud")
     issue.add_argument("--scope", action="append", default=[], help="into scope")
     issue.add_argument("--lifetime", metavar="DURATION", help="such as 15m")
+    issue.add_argument(
+        "--not-before", metavar="WHEN", help="nbf; 10m from now, or a time such as RFC 3339 has it"
+    )
     issue.add_argument("--token-id", metavar="ID", default="", help="jti; default: random")
     issue.add_argument("--algorithm", default="", help="one of the signer's; default: its first")
     for name, what in (("claim", "claim"), ("header", "header parameter")):
@@ -166,6 +180,13 @@ def _add_issue(commands: Commands) -> None:
             default=[],
             help=f"an additional {what}; VALUE is JSON where it is valid JSON, else text",
         )
+    issue.add_argument(
+        "--critical-header",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="into crit; each is the name of a --header",
+    )
     issue.set_defaults(run=("tokens", "issue"))
 
 

@@ -8,13 +8,15 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from sidecar.token.dpop import REUSABLE
 from sidecar.token.keyset import KeySet
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.reason import CallFailed, Reason
+from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
 from sidecar.token.signing import public_jwks
 from sidecar.token.snapshot import Snapshot
-from sidecar.token.validator import validate
+from sidecar.token.validator import Explanation, explain, validate
 
 MOST_WAITED: Final = 10.0
 """Seconds that a call waits for keys at most."""
@@ -51,6 +53,7 @@ class Engine:
     ) -> None:
         self.snapshot = snapshot
         self.key_sources: Mapping[str, KeySource] = {}
+        self._used_proofs = ProofMemory(REUSABLE)
         self._now = now
         self._new_token_id = new_token_id
 
@@ -61,15 +64,38 @@ class Engine:
         ours is a refusal with STATE_UNAVAILABLE.
         """
         try:
-            verdict = validate(request, self.snapshot, self._now())
+            verdict = self._validate(request)
             if isinstance(verdict, Refusal) and await self._other_keys(verdict, deadline):
-                verdict = validate(request, self.snapshot, self._now())
+                verdict = self._validate(request)
             return verdict
         except CallFailed:
             raise
         except Exception:
             log.exception("a decision failed")
             return FAILED
+
+    async def explain(self, request: Request, deadline: float | None = None) -> Explanation:
+        """What `decide` answers and why, check by check; a proof is not used up by it.
+
+        Raises CallFailed as `decide` does.
+        """
+        try:
+            explanation = self._explain(request)
+            verdict = explanation.verdict
+            if isinstance(verdict, Refusal) and await self._other_keys(verdict, deadline):
+                explanation = self._explain(request)
+            return explanation
+        except CallFailed:
+            raise
+        except Exception:
+            log.exception("an explanation failed")
+            return Explanation(FAILED)
+
+    def _validate(self, request: Request) -> Verdict:
+        return validate(request, self.snapshot, self._now(), self._used_proofs)
+
+    def _explain(self, request: Request) -> Explanation:
+        return explain(request, self.snapshot, self._now(), self._used_proofs)
 
     async def _other_keys(self, refusal: Refusal, deadline: float | None) -> bool:
         source = self.key_sources.get(refusal.issuer_name)
@@ -93,5 +119,7 @@ class Engine:
 
     def set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
         """Swaps the snapshot for one with these keys of this issuer, if it is still configured."""
-        if issuer_name in self.snapshot.issuers:
-            self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem)
+        issuer = self.snapshot.issuers.get(issuer_name)
+        if issuer is not None:
+            fetched = issuer.fetch_time if problem else self._now()
+            self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem, fetched)

@@ -15,6 +15,9 @@ from tests.tokens import assert_refused, judge
 class Attack:
     """A token, who is attacked with it, and the reason for which it must fail."""
 
+    name: str
+    known_from: str
+    """A CVE, a section (`RFC 7515, 4.1.11`), a CWE, or a name of docs/attacks.py."""
     make: Callable[[], str]
     reason: Reason
     parties: tuple[Issuer | Consumers, ...]
@@ -29,8 +32,10 @@ def attack(
     *parties: Issuer | Consumers,
     **request: Any,
 ) -> Any:
-    """A row; against CORP alone where no parties are given."""
-    return pytest.param(Attack(make, reason, parties, request), id=f"{name} ({known_from})")
+    """A row; against CORP alone where no parties are given. docs/attacks.md lists it."""
+    return pytest.param(
+        Attack(name, known_from, make, reason, parties, request), id=f"{name} ({known_from})"
+    )
 
 
 def assert_fails(one: Attack) -> None:

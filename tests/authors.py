@@ -1,5 +1,6 @@
 """Who signs the tokens of the tests: keys, and signatures made without the code under test."""
 
+import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -7,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PrivateFormat,
@@ -20,11 +21,38 @@ from jwt.algorithms import get_default_algorithms
 from sidecar.token.key import Key, from_secret
 from sidecar.token.keyset import KeySet, from_jwks
 
+
+class MlDsa:
+    """ML-DSA in the shape of PyJWT's algorithms, which lack it."""
+
+    def sign(self, msg: bytes, key: Any) -> bytes:
+        return cast(bytes, key.sign(msg))
+
+    def to_jwk(self, key: Any, as_dict: bool) -> dict[str, Any]:
+        assert as_dict
+        if hasattr(key, "private_bytes_raw"):
+            return {
+                **self.to_jwk(key.public_key(), as_dict),
+                "priv": encode(key.private_bytes_raw()),
+            }
+        raw = key.public_bytes_raw()
+        return {"kty": "AKP", "alg": ML_DSA_OF_SIZE[len(raw)], "pub": encode(raw)}
+
+
+def encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+ML_DSA_OF_SIZE = {1312: "ML-DSA-44", 1952: "ML-DSA-65", 2592: "ML-DSA-87"}
 VECTORS = Path(__file__).parent / "vectors"
-ENGINES = get_default_algorithms()
+ENGINES: dict[str, Any] = {
+    **get_default_algorithms(),
+    **dict.fromkeys(ML_DSA_OF_SIZE.values(), MlDsa()),
+}
 ALL_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448"),
+    *("ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "Ed448"),
+    *("ML-DSA-44", "ML-DSA-65", "ML-DSA-87"),
     *("HS256", "HS384", "HS512"),
 )
 _PYJWT_NAMES = {"Ed25519": "EdDSA", "Ed448": "EdDSA"}
@@ -32,9 +60,13 @@ _GENERATORS: dict[str, Callable[[], Any]] = {
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "ES256K": lambda: ec.generate_private_key(ec.SECP256K1()),
     "EdDSA": ed25519.Ed25519PrivateKey.generate,
     "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "Ed448": ed448.Ed448PrivateKey.generate,
+    "ML-DSA-44": mldsa.MLDSA44PrivateKey.generate,
+    "ML-DSA-65": mldsa.MLDSA65PrivateKey.generate,
+    "ML-DSA-87": mldsa.MLDSA87PrivateKey.generate,
 }
 
 
@@ -48,7 +80,7 @@ class Author:
 
     def sign(self, signing_input: bytes) -> bytes:
         engine = ENGINES[_PYJWT_NAMES.get(self.algorithm, self.algorithm)]
-        return engine.sign(signing_input, self.private_key)
+        return cast(bytes, engine.sign(signing_input, self.private_key))
 
     def calling_itself(self, key_id: str | None) -> "Author":
         return replace(self, key_id=key_id)
@@ -66,7 +98,7 @@ class Author:
 
     def private_jwk(self) -> dict[str, Any]:
         engine = ENGINES[_PYJWT_NAMES.get(self.algorithm, self.algorithm)]
-        return engine.to_jwk(self.private_key, as_dict=True)
+        return cast(dict[str, Any], engine.to_jwk(self.private_key, as_dict=True))
 
     def public_pem(self) -> bytes:
         public_key = self.private_key.public_key()

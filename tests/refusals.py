@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from sidecar.token.dpop import check_dpop
 from sidecar.token.reason import Reason
+from sidecar.token.replay import ProofMemory
+from sidecar.token.request import Request
 from sidecar.token.snapshot import Consumers, Issuer, Limits
 from tests.authors import CORP, STRANGER, author, key_set, rsa_key
+from tests.proofs import bound, proof
 from tests.tokens import (
     ABSENT,
     ISSUER,
@@ -22,6 +26,10 @@ WEAK = replace(author("RS256", "weak"), private_key=rsa_key("rsa-2047"))
 NO_KEYS = replace(
     issuer(), keys=None, source="https://corp.example/jwks.json", problem="HTTP status 503"
 )
+BOUND = bound()
+PROOF = proof(BOUND)
+USED = ProofMemory(60.0)
+USED.add(check_dpop(Request(BOUND, proof=PROOF), NOW, 0.0).id, NOW)
 NINE_KEYS = key_set(*(author("ES256", f"key-{number}", number) for number in range(9)))
 
 
@@ -220,7 +228,25 @@ REFUSALS: list[Any] = [
         id="a scope is not granted",
     ),
     pytest.param(
-        Case(mint(cnf={"jkt": "x"}), Reason.PROOF_INVALID, ("cnf", "proof of possession")),
-        id="bound to a key",
+        Case(BOUND, Reason.PROOF_INVALID, ("cnf.jkt", "no DPoP proof came")),
+        id="bound to a key, without a proof",
+    ),
+    pytest.param(
+        Case(
+            BOUND,
+            Reason.REPLAYED,
+            ("was used before", "jti"),
+            request={"proof": PROOF, "used": USED},
+        ),
+        id="a proof is used twice",
+    ),
+    pytest.param(
+        Case(
+            BOUND,
+            Reason.STATE_UNAVAILABLE,
+            ("DPoP proofs", "can be remembered", "try again"),
+            request={"proof": PROOF, "used": ProofMemory(60.0, most=0)},
+        ),
+        id="no more proofs can be remembered",
     ),
 ]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sidecar.token.claims import required_claims
 from sidecar.token.keyset import KeySet
 from sidecar.token.reason import Reason
+from sidecar.token.replay import ProofMemory, UsedProofs
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 from sidecar.token.snapshot import (
     ClaimRules,
@@ -19,7 +20,7 @@ from sidecar.token.snapshot import (
     Signer,
     Snapshot,
 )
-from sidecar.token.validator import validate
+from sidecar.token.validator import CHECKS, Explanation, Outcome, explain, validate
 from tests.authors import CORP, Author, author, key_set
 
 NOW: Final = 1_800_000_000
@@ -120,13 +121,35 @@ def judge(
     *parties: Issuer | Consumers | Limits,
     now: float = NOW,
     claims: Mapping[str, Any] | None = None,
+    used: UsedProofs | None = None,
     **request: Any,
 ) -> Verdict:
-    """What the validator says where these are configured, or CORP alone."""
+    """What the validator says where these are configured, or CORP alone.
+
+    It says the same as the first check that fails in an explanation, and remembers no proof there.
+    """
     if not any(isinstance(one, Issuer | Consumers) for one in parties):
         parties = (issuer(), *parties)
-    demanded = required_claims(claims or {})
-    return validate(Request(token, claims=demanded, **request), world(*parties), now)
+    asked = Request(token, claims=required_claims(claims or {}), **request)
+    used = ProofMemory(60.0) if used is None else used
+    explanation = explain(asked, world(*parties), now, used)
+    verdict = validate(asked, world(*parties), now, used)
+    assert_explains(explanation, verdict)
+    return verdict
+
+
+def assert_explains(explanation: Explanation, verdict: Verdict) -> None:
+    """That the explanation has this verdict, and that its first failed check is the reason."""
+    failed = [one for one in explanation.findings if one.outcome is Outcome.FAILED]
+    assert [one.name for one in explanation.findings] == [check.name for check in CHECKS]
+    assert all(one.detail for one in explanation.findings)
+    if isinstance(verdict, Refusal):
+        assert isinstance(explanation.verdict, Refusal)
+        assert (failed[0].reason, failed[0].detail) == (verdict.reason, verdict.message)
+        assert explanation.verdict == verdict
+    else:
+        assert isinstance(explanation.verdict, Verified)
+        assert all(one.outcome is Outcome.PASSED for one in explanation.findings)
 
 
 def assert_refused(verdict: Verdict, reason: Reason, *words: str) -> Refusal:

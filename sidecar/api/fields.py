@@ -8,10 +8,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar.token.claims import LAST_SECOND, RequiredClaim, required_claims
 from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.request import Proof
 from sidecar.token.strict_json import parse_object
+from sidecar.token.uri import normalized_uri
 from sidecar.token.words import quoted
+from sidecar.v1.token_service_pb2 import ProofOfPossession
 
 _NANOS = 1_000_000_000
+_SHA256_BYTES = 32
 _MOST_CLAIMS = 64 * 1024
 """Characters of required claims."""
 _LONGEST_DURATION = 315_576_000_000  # seconds, 10,000 years (google/protobuf/duration.proto)
@@ -52,6 +56,26 @@ def address(field: str, text: str) -> str:
                 field, f"{quoted(text)} is neither an IPv4 nor an IPv6 address"
             ) from error
     return text
+
+
+def proof(field: str, message: ProofOfPossession) -> Proof:
+    """What shows that the presenter holds a key; raises CallFailed."""
+    certificate = message.client_certificate_sha256
+    if certificate and len(certificate) != _SHA256_BYTES:
+        raise invalid(
+            f"{field}.client_certificate_sha256",
+            f"it has {len(certificate)} bytes; a SHA-256 has {_SHA256_BYTES}",
+        )
+    if message.dpop:
+        if not message.http_method:
+            raise invalid(f"{field}.http_method", "it is empty; a DPoP proof is made for a method")
+        try:
+            normalized_uri(message.http_uri)
+        except ValueError as error:
+            raise invalid(
+                f"{field}.http_uri", f"{error}; a DPoP proof is made for a target"
+            ) from error
+    return Proof(message.dpop, message.http_method, message.http_uri, certificate)
 
 
 def seconds(field: str, value: Duration) -> float:

@@ -13,6 +13,7 @@ TOKEN_SERVICE: Final = "sidecar.v1.TokenService"
 AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
 _SERVED_BY: Final = {
     "ValidateToken": frozenset({"validate"}),
+    "ExplainToken": frozenset({"validate"}),
     "GetJwks": frozenset({"validate", "issue"}),
     "IssueToken": frozenset({"issue"}),
 }
@@ -42,6 +43,7 @@ def described(services: Collection[str]) -> tuple[str, ...]:
 def _token_methods(service: TokenService) -> dict[str, Method]:
     return {
         "ValidateToken": method(decoding(service.validate_token, messages.ValidateTokenRequest)),
+        "ExplainToken": method(decoding(service.explain_token, messages.ExplainTokenRequest)),
         "GetJwks": method(decoding(service.get_jwks, messages.GetJwksRequest)),
         "IssueToken": method(decoding(service.issue_token, messages.IssueTokenRequest)),
     }

@@ -11,7 +11,8 @@ from sidecar.api.errors import abort
 from sidecar.engine import Engine
 from sidecar.token.mint import Minted, Order
 from sidecar.token.reason import CallFailed, ErrorReason
-from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.request import NO_PROOF, Refusal, Request, Verdict, Verified
+from sidecar.token.validator import Explanation
 from sidecar.v1 import reason_pb2
 from sidecar.v1 import token_service_pb2 as messages
 
@@ -39,6 +40,18 @@ class TokenService:
         except CallFailed as failure:
             await abort(context, failure)
         return validate_response(verdict)
+
+    async def explain_token(
+        self, message: messages.ExplainTokenRequest, context: "Context"
+    ) -> messages.ExplainTokenResponse:
+        """Checks a token and says how each check went."""
+        try:
+            depth = self._engine.snapshot.limits.json_depth
+            request = validate_request(message.request, depth)
+            explanation = await self._engine.explain(request, context.time_remaining())
+        except CallFailed as failure:
+            await abort(context, failure)
+        return explain_response(explanation)
 
     async def issue_token(
         self, message: messages.IssueTokenRequest, context: "Context"
@@ -98,6 +111,7 @@ def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> 
         fields.names("audiences", message.audiences),
         fields.names("scopes", message.scopes),
         fields.claims("required_claims_json", message.required_claims_json, max_depth),
+        fields.proof("proof", message.proof) if message.HasField("proof") else NO_PROOF,
     )
 
 
@@ -108,6 +122,24 @@ def validate_response(verdict: Verdict) -> messages.ValidateTokenResponse:
             reason=reason_pb2.Reason.ValueType(verdict.reason), message=verdict.message
         )
     return messages.ValidateTokenResponse(valid=True, token=_token(verdict))
+
+
+def explain_response(explanation: Explanation) -> messages.ExplainTokenResponse:
+    """The message of an explanation."""
+    return messages.ExplainTokenResponse(
+        result=validate_response(explanation.verdict),
+        checks=[
+            messages.Check(
+                name=one.name,
+                outcome=messages.Check.Outcome.ValueType(one.outcome.value),
+                reason=reason_pb2.Reason.ValueType(one.reason),
+                detail=one.detail,
+            )
+            for one in explanation.findings
+        ],
+        unverified_header_json=explanation.unverified_header_json,
+        unverified_claims_json=explanation.unverified_claims_json,
+    )
 
 
 def _token(verified: Verified) -> messages.Token:

@@ -2,16 +2,20 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
 from sidecar.cli import DONE, REFUSED, CommandFailed
 from sidecar.commands.client import TIMEOUT, token_service
+from sidecar.commands.moment import FORMATS, parse_moment
 from sidecar.token import jws
 from sidecar.token.reason import Refused
+from sidecar.token.words import quoted
 from sidecar.v1 import reason_pb2
 from sidecar.v1 import token_service_pb2 as messages
 
@@ -21,42 +25,52 @@ _DEPTH: Final = 128
 
 def validate(options: argparse.Namespace) -> int:
     """Asks about a token; prints the verdict."""
-    request = messages.ValidateTokenRequest(
-        token=_token(options),
-        issuer_name=options.issuer,
-        audiences=options.audience,
-        scopes=options.scope,
-    )
+    request = validate_request(options)
     with token_service(options) as service:
         response = service.ValidateToken(request, timeout=TIMEOUT)
     if options.json:
-        print(json.dumps(MessageToDict(response, preserving_proto_field_name=True), indent=2))
+        print_as_json(response)
     elif response.valid:
         print(_valid(response.token))
     else:
-        print(f"refused: {_short(response.reason)}\n{response.message}")
+        print(refused(response))
     return DONE if response.valid else REFUSED
+
+
+def validate_request(options: argparse.Namespace) -> messages.ValidateTokenRequest:
+    """What is asked about the token that the options name."""
+    try:
+        return messages.ValidateTokenRequest(
+            token=_token(options),
+            issuer_name=options.issuer,
+            audiences=options.audience,
+            scopes=options.scope,
+        )
+    except UnicodeEncodeError as error:
+        raise CommandFailed("an argument is not in UTF-8") from error
+
+
+def refused(response: messages.ValidateTokenResponse) -> str:
+    """The reason and the sentence of a refusal."""
+    return f"refused: {short(response.reason)}\n{response.message}"
+
+
+def short(reason: reason_pb2.Reason.ValueType) -> str:
+    """A reason's name without its prefix."""
+    return reason_pb2.Reason.Name(reason).removeprefix("REASON_")
+
+
+def print_as_json(message: Message) -> None:
+    """Prints a message with the names of the contract."""
+    print(json.dumps(MessageToDict(message, preserving_proto_field_name=True), indent=2))
 
 
 def issue(options: argparse.Namespace) -> int:
     """Has a token minted and prints it."""
     if not options.subject and not options.consumer:
         raise CommandFailed("issue: name the token's subject with --subject")
-    request = messages.IssueTokenRequest(
-        signer=options.signer,
-        consumer=options.consumer,
-        subject=options.subject,
-        audiences=options.audience,
-        scopes=options.scope,
-        token_id=options.token_id,
-        algorithm=options.algorithm,
-        claims_json=_object("--claim", options.claim),
-        headers_json=_object("--header", options.header),
-    )
-    if options.lifetime is not None:
-        request.lifetime.FromNanoseconds(round(_duration(options.lifetime) * 1e9))
     with token_service(options) as service:
-        print(service.IssueToken(request, timeout=TIMEOUT).token)
+        print(service.IssueToken(_order(options), timeout=TIMEOUT).token)
     return DONE
 
 
@@ -99,32 +113,79 @@ def _valid(token: messages.Token) -> str:
     return "\n".join([*lines, claims])
 
 
-def _short(reason: reason_pb2.Reason.ValueType) -> str:
-    return reason_pb2.Reason.Name(reason).removeprefix("REASON_")
+def _order(options: argparse.Namespace) -> messages.IssueTokenRequest:
+    try:
+        request = messages.IssueTokenRequest(
+            signer=options.signer,
+            consumer=options.consumer,
+            subject=options.subject,
+            audiences=options.audience,
+            scopes=options.scope,
+            token_id=options.token_id,
+            algorithm=options.algorithm,
+            claims_json=_object("--claim", options.claim),
+            headers_json=_object("--header", options.header),
+            critical_headers=options.critical_header,
+        )
+    except UnicodeEncodeError as error:
+        raise CommandFailed("issue: an argument is not in UTF-8") from error
+    if options.lifetime is not None:
+        try:
+            request.lifetime.FromMicroseconds(_microseconds(options.lifetime))
+        except ValueError as problem:
+            raise CommandFailed(f"--lifetime {problem}") from problem
+    if options.not_before is not None:
+        _start(request, options.not_before)
+    return request
+
+
+def _start(request: messages.IssueTokenRequest, text: str) -> None:
+    """Puts what `--not-before` says into the request: a delay or a time."""
+    try:
+        if re.fullmatch("[0-9.]+[a-z]*", text):
+            request.not_before_delay.FromMicroseconds(_microseconds(text))
+        else:
+            request.not_before_time.FromDatetime(parse_moment(text))
+    except (ValueError, OverflowError) as problem:
+        raise CommandFailed(
+            f"--not-before {quoted(text)}: {problem}; it takes a duration from now, such as 10m, "
+            f"or a time: {FORMATS}"
+        ) from problem
 
 
 def _object(option: str, pairs: Sequence[str]) -> str:
-    members: dict[str, Any] = {}
+    """The JSON object of these members, whose values are as they were written."""
+    members: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise CommandFailed(f"{option} {pair}: it must be NAME=VALUE")
         if name in members:
             raise CommandFailed(f"{option} {name}: it is there twice")
-        try:
-            members[name] = json.loads(value)
-        except ValueError:
-            members[name] = value
-    return json.dumps(members) if members else ""
+        members[name] = value if _is_json(value) else json.dumps(value)
+    written = ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items())
+    return f"{{{written}}}" if members else ""
 
 
-def _duration(text: str) -> float:
+def _is_json(text: str) -> bool:
+    """Whether it is JSON (RFC 8259), which NaN is not. What is too deep the sidecar refuses."""
+    try:
+        json.loads(text, parse_int=str, parse_constant=int)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _microseconds(text: str) -> int:
+    """Of a duration as the configuration has it; raises ValueError for anything else."""
     from pydantic_core import PydanticCustomError
 
     from sidecar.config.section import said
     from sidecar.config.units import parse_duration
 
     try:
-        return parse_duration(text)
+        return round(parse_duration(text) * 1_000_000)
     except PydanticCustomError as error:
-        raise CommandFailed(f"--lifetime {said(error)}") from error
+        raise ValueError(said(error)) from error

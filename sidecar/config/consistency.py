@@ -36,6 +36,7 @@ def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[
     yield from _taken("key_id", _key_ids(document, top))
     for setting in ("name", "key"):
         yield from _taken(setting, _consumers(document, top, surroundings, setting))
+    yield from _hidden_consumers(document, top, surroundings)
     yield from _lacking(document, top)
 
 
@@ -109,6 +110,24 @@ def _consumers(
     if more is not None and isinstance(more.tree, list):
         for one in _named(more, {"": more.tree}, "", setting):
             yield _Value(more, one.place[1:], one.value)
+
+
+def _hidden_consumers(
+    document: Document, top: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Problem]:
+    """Consumers whose tokens would always be taken for those of an issuer."""
+    consumers = top.get("consumers")
+    if not isinstance(consumers, dict) or consumers.get("key_claim") != "iss":
+        return
+    issuers = {one.value: one for one in _issuers(document, top)}
+    for one in _consumers(document, top, surroundings, "key"):
+        if one.value in issuers:
+            place = issuers[one.value].place
+            yield one.document.problem(
+                one.place,
+                f"with key_claim: iss, tokens with the iss {quoted(one.value)} are those of "
+                f"{written(place)} in line {document.line(place)}; choose another key",
+            )
 
 
 def _named(

@@ -28,7 +28,6 @@ from sidecar.config.units import Duration, lasting
 from sidecar.config.wording import problems_of
 from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
 from sidecar.token.key import Key, UnusableKey, from_pem, from_secret
-from sidecar.token.words import names
 
 _KeyText = Annotated[
     str,
@@ -36,6 +35,9 @@ _KeyText = Annotated[
         r"^[^\x00-\x1f\x7f]{1,1024}$", "text of 1 to 1024 characters, none of them for control"
     ),
 ]
+
+
+_ClockSkew = Annotated[Duration, lasting("0s", "10m")]
 
 
 class Consumer(Section):
@@ -53,6 +55,14 @@ class Consumer(Section):
     """Its public key or certificate in PEM, for every other algorithm."""
     labels: dict[str, Text] = Field(default_factory=dict)
     """What else is known about it, for headers to the upstream."""
+    disabled: bool = False
+    """Whether its tokens are refused, and none are issued for it."""
+    audiences: Maybe[TextsOrAny] = None
+    """Accepted in `aud` in place of the consumers' `audiences`."""
+    required: Maybe[Texts] = None
+    """Claims that must be there in place of the consumers' `required`."""
+    clock_skew: Maybe[_ClockSkew] = None
+    """In place of the consumers' `clock_skew`."""
     _credential: Key = PrivateAttr()
 
     @property
@@ -82,7 +92,8 @@ class Consumer(Section):
             return from_secret(material, frozenset({self.algorithm}))
         key = from_pem(material)
         if self.algorithm not in key.algorithms:
-            raise UnusableKey(f"it is {key.describe()}; {self.algorithm} needs {_kind(self)}")
+            needed = ALGORITHMS[self.algorithm].describe_keys()
+            raise UnusableKey(f"it is {key.describe()}; {self.algorithm} needs {needed}")
         return key
 
 
@@ -127,9 +138,7 @@ class Consumers(Section):
     """Accepted in `aud`; `"*"` for any."""
     required: Texts = ("exp",)
     """Claims that must be there, by dotted path."""
-    clock_skew: Annotated[Duration, lasting("0s", "10m")] = Field(
-        default="30s", validate_default=True
-    )
+    clock_skew: _ClockSkew = Field(default="30s", validate_default=True)
     """How far the clocks may differ."""
     list: Many[Consumer] = ()
     """The consumers."""
@@ -145,12 +154,6 @@ class Consumers(Section):
         """Rules for nobody would be ignored."""
         if not self.list and self.file is None:
             yield (), "has no consumers: add them to list, or name a file of them"
-
-
-def _kind(consumer: Consumer) -> str:
-    algorithm = ALGORITHMS[consumer.algorithm]
-    curves = f" on {names(algorithm.curves)}" if algorithm.curves else ""
-    return f"a key of type {algorithm.key_type}{curves}"
 
 
 _CONSUMERS: Final[TypeAdapter[Any]] = TypeAdapter(Many[Consumer])

@@ -14,6 +14,7 @@ from sidecar.config.algorithms import AlgorithmName
 from sidecar.config.keyfiles import CertificateFile, KeyFile, inline_keys
 from sidecar.config.secrets import Secret
 from sidecar.config.section import (
+    ANY,
     Fault,
     Many,
     Maybe,
@@ -185,6 +186,10 @@ class Issuer(Section):
     """Names in `crit` that are understood."""
     scope_claims: OneOrMore[Text] = ("scope", "scp")
     """Claims that hold the scopes; the first that is there counts."""
+    profile: Maybe[Literal["access_token"]] = None
+    """`access_token`: the rules of RFC 9068 hold; absent: none beside the others here."""
+    proof: Literal["when_bound", "required", "ignore"] = "when_bound"
+    """Whether a proof is needed that the presenter holds the token's key (claim `cnf`)."""
 
     @property
     def local_keys(self) -> KeySet | None:
@@ -197,13 +202,20 @@ class Issuer(Section):
         return self.keys.file.keys if self.keys.file else None
 
     def contradictions(self) -> Iterator[Fault]:
-        """The keys must fit the issuer and its algorithms."""
+        """The keys must fit the issuer and its algorithms, and the rest the profile."""
+        if self.profile is not None and self.audiences == ANY:
+            yield ("audiences",), 'must name this service with profile: access_token; it is "*"'
         if self.keys.discovery:
             yield from self._not_discoverable()
         if self.keys.secret is not None:
             yield from self._secret_unfit(self.keys.secret)
         else:
             yield from self._keys_unfit()
+
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """The profile has a `typ` of its own."""
+        if self.profile is not None:
+            yield "types", "no profile"
 
     def _not_discoverable(self) -> Iterator[Fault]:
         """Section 3 of OpenID Connect Discovery 1.0 has issuers without query and fragment."""

@@ -1,10 +1,12 @@
 """From the file to settings that can be relied on, or to everything that is wrong with it."""
 
 import gc
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
@@ -17,8 +19,10 @@ from sidecar.config.consistency import inconsistencies
 from sidecar.config.problems import InvalidConfiguration, Problem, in_order
 from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
+from sidecar.config.stamps import Stamp
 from sidecar.config.surroundings import Surroundings, Unreadable
 from sidecar.config.wording import problems_of
+from sidecar.token.jwk import thumbprint
 
 _DIALECT: Final = GenerateJsonSchema.schema_dialect
 
@@ -30,8 +34,10 @@ class Configuration:
     settings: Settings
     path: str
     """Of the file, as it was named."""
-    files: frozenset[str]
-    """Absolute paths of the file and of every file that it names."""
+    files: Mapping[str, Stamp | None]
+    """The file and every file that it names, by absolute path, as they were when they were read."""
+    digest: bytes = field(repr=False)
+    """The same for configurations of the same content, secrets included. Not to be shown."""
 
 
 def load(path: str | os.PathLike[str], environment: Mapping[str, str]) -> Configuration:
@@ -44,10 +50,10 @@ def load(path: str | os.PathLike[str], environment: Mapping[str, str]) -> Config
     surroundings = Surroundings(os.path.dirname(name), environment)
     with _no_collection():
         settings, problems = _load(name, surroundings)
-    files = frozenset(surroundings.files)
     if settings is None or problems:
-        raise InvalidConfiguration(in_order(problems, name), files)
-    return Configuration(settings, name, files)
+        raise InvalidConfiguration(in_order(problems, name), surroundings.files)
+    found = repr(sorted(surroundings.found.items())).encode()
+    return Configuration(settings, name, surroundings.files, hashlib.sha256(found).digest())
 
 
 def show(configuration: Configuration) -> str:
@@ -57,6 +63,18 @@ def show(configuration: Configuration) -> str:
     """
     members = configuration.settings.model_dump(mode="json", exclude_none=True)
     return yaml.dump(members, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def public_hash(configuration: Configuration) -> str:
+    """A hash of the effective settings without secrets, to compare sidecars by."""
+    settings = configuration.settings
+    consumers = settings.consumers.all if settings.consumers else ()
+    keys = (key for one in settings.issuers if one.keys.file for key in one.keys.file.keys.keys)
+    shown = [
+        [one.model_dump(mode="json") for one in (settings, *consumers)],
+        [thumbprint(key) for key in keys],
+    ]
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
 def schema() -> dict[str, Any]:

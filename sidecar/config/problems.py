@@ -2,9 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sidecar.config.stamps import Stamp
 from sidecar.token.words import quoted
 
 Place = tuple[str | int, ...]
@@ -39,10 +40,12 @@ class InvalidConfiguration(Exception):
     They are in the order of their lines, those of the file that names the others first.
     """
 
-    def __init__(self, problems: Iterable[Problem], files: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, problems: Iterable[Problem], files: Mapping[str, Stamp | None] | None = None
+    ) -> None:
         self.problems = tuple(problems)
-        self.files = files
-        """Absolute paths of the files that were read or looked for; a change may mend it."""
+        self.files = files or {}
+        """The files that were read or looked for, as in `Configuration`; a change may mend it."""
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -76,9 +76,9 @@ class Secret(Section):
 
     def _read(self, surroundings: Surroundings) -> tuple[str, bytes]:
         if self.env is not None:
-            if self.env not in surroundings.environment:
+            text = surroundings.variable(self.env)
+            if text is None:
                 raise fault(f"environment variable {self.env} is not set", "env")
-            text = surroundings.environment[self.env]
             return f"environment variable {self.env}", text.encode("utf-8", "surrogateescape")
         if self.file is not None:
             try:

@@ -9,11 +9,13 @@ from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
 from sidecar.token import key
 from sidecar.token.algorithms import spellings
+from sidecar.token.checks.form import normalized_type
 from sidecar.token.claims import required_claims
 from sidecar.token.key import Key
 from sidecar.token.keyset import KeySet
 from sidecar.token.signing import from_private_key
 from sidecar.token.snapshot import (
+    Binding,
     ClaimRules,
     Consumer,
     Consumers,
@@ -23,10 +25,11 @@ from sidecar.token.snapshot import (
     SigningKey,
     Snapshot,
 )
-from sidecar.token.validator import normalized_type
 
 NOT_FETCHED: Final = "they were not fetched yet"
 """What is wrong with remote keys in a snapshot that was just built."""
+
+_ACCESS_TOKEN_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
 Generate = Callable[[str], Any]
 """Makes a private key of `cryptography` for an algorithm."""
@@ -64,6 +67,18 @@ def source(issuer: issuers.Issuer) -> str:
 
 
 def _issuer(setting: issuers.Issuer) -> Issuer:
+    return Issuer(
+        setting.name,
+        None if setting.issuer == "*" else setting.issuer,
+        _issuer_rules(setting),
+        setting.local_keys,
+        _spelled_out(setting.algorithms) if setting.algorithms else None,
+        source(setting),
+        NOT_FETCHED if setting.keys.are_remote else "",
+    )
+
+
+def _issuer_rules(setting: issuers.Issuer) -> ClaimRules:
     rules = ClaimRules(
         audiences=_set_or_any(setting.audiences),
         types=_types(setting.types),
@@ -74,15 +89,19 @@ def _issuer(setting: issuers.Issuer) -> Issuer:
         max_lifetime=setting.max_lifetime,
         critical_headers=frozenset(setting.critical_headers),
         scope_claims=setting.scope_claims,
+        proof=Binding(setting.proof),
     )
-    return Issuer(
-        setting.name,
-        None if setting.issuer == "*" else setting.issuer,
+    return rules if setting.profile is None else _as_access_token(rules)
+
+
+def _as_access_token(rules: ClaimRules) -> ClaimRules:
+    """The same rules and those of RFC 9068, sections 2.2 and 4."""
+    return replace(
         rules,
-        setting.local_keys,
-        _spelled_out(setting.algorithms) if setting.algorithms else None,
-        source(setting),
-        NOT_FETCHED if setting.keys.are_remote else "",
+        types=frozenset({"at+jwt"}),
+        type_required=True,
+        texts=(*rules.texts, "client_id"),
+        required=tuple(dict.fromkeys((*_ACCESS_TOKEN_CLAIMS, *rules.required))),
     )
 
 
@@ -92,15 +111,31 @@ def _consumers(setting: consumers.Consumers) -> Consumers:
         required=setting.required,
         clock_skew=setting.clock_skew,
     )
-    built = [
-        Consumer(one.name, one.key, one.algorithm, one.credential, one.labels)
-        for one in setting.all
-    ]
+    built = [_consumer(one, rules) for one in setting.all]
     return Consumers(
         setting.key_claim,
         rules,
         {one.key: one for one in built},
         {one.name: one for one in built},
+    )
+
+
+def _consumer(setting: consumers.Consumer, shared: ClaimRules) -> Consumer:
+    own: dict[str, Any] = {}
+    if setting.audiences is not None:
+        own["audiences"] = _set_or_any(setting.audiences)
+    if setting.required is not None:
+        own["required"] = setting.required
+    if setting.clock_skew is not None:
+        own["clock_skew"] = setting.clock_skew
+    return Consumer(
+        setting.name,
+        setting.key,
+        setting.algorithm,
+        setting.credential,
+        setting.labels,
+        replace(shared, **own) if own else None,
+        setting.disabled,
     )
 
 

@@ -1,11 +1,13 @@
 """What a configuration refers to outside its own text: files and the environment."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from sidecar.config.problems import Problem
+from sidecar.config.stamps import Stamp, stamp
 
 if TYPE_CHECKING:
     from sidecar.config.document import Document
@@ -27,8 +29,10 @@ class Surroundings:
     directory: str
     """Of the configuration file, as it was named."""
     environment: Mapping[str, str] = field(repr=False)
-    files: set[str] = field(default_factory=set)
-    """Absolute paths of every file that was asked for, found or not."""
+    files: dict[str, Stamp | None] = field(default_factory=dict)
+    """Every file that was asked for, by absolute path, as it was found; None where it was not."""
+    found: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """A digest of everything that was read, by path or variable: the same for the same content."""
     problems: list[Problem] = field(default_factory=list)
     """What is wrong in the other YAML files."""
     consumers: "Document | None" = None
@@ -50,8 +54,16 @@ class Surroundings:
 
         Raises Unreadable where there is none or it has more than `most` bytes.
         """
-        self.files.add(path)
-        return read(path, most)
+        self.files.setdefault(path, stamp(path))
+        data = read(path, most)
+        self.found[path] = hashlib.sha256(data).digest()
+        return data
+
+    def variable(self, name: str) -> str | None:
+        """The value of an environment variable, None where it is not set."""
+        value = self.environment.get(name)
+        self.found[f"${name}"] = hashlib.sha256((value or "").encode("utf-8", "replace")).digest()
+        return value
 
 
 def read(path: str, most: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Public keys as JSON Web Keys (RFC 7517; RFC 7518, section 6; RFC 8037)."""
+"""Public keys as JSON Web Keys (RFC 7517; for each type: `sidecar/token/kinds.py`)."""
 
 import hashlib
 import json
@@ -7,26 +7,27 @@ from dataclasses import replace
 from typing import Any, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sidecar.token import base64url
-from sidecar.token.key import CURVES, Key, UnusableKey, from_public_key
-from sidecar.token.words import kind, names, quoted
+from sidecar.token.algorithms import KINDS
+from sidecar.token.key import Key, UnusableKey, from_public_key, kind_of
+from sidecar.token.kinds import Kind
+from sidecar.token.words import kind as json_type
+from sidecar.token.words import names, quoted
 
 MAX_KEY_ID_CHARACTERS: Final = 1024
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 
 
 def from_jwk(jwk: object) -> Key:
-    """The public key that a JWK describes (RFC 7517; RFC 7518, section 6; RFC 8037).
+    """The public key that a JWK describes (RFC 7517, section 4).
 
     Raises UnusableKey for symmetric and private keys, for keys meant for something else
     (`use`, `key_ops`), for an `alg` that does not fit, for members that are missing or
-    malformed, for points off the curve and for keys that are too weak.
+    malformed or of a wrong size, for points off the curve and for keys that are too weak.
     """
     if not isinstance(jwk, dict):
-        raise UnusableKey(f"it is {kind(jwk)}, not an object")
+        raise UnusableKey(f"it is {json_type(jwk)}, not an object")
     key_type = _member(jwk, "kty")
     if key_type == "oct":
         raise UnusableKey("it is a symmetric key, which never comes from a key set")
@@ -44,30 +45,24 @@ def from_jwk(jwk: object) -> Key:
 
 
 def public_jwk(key: Key) -> dict[str, str]:
-    """The JWK of a public key, with `kid` where it has one; `alg` and `use` are not set.
+    """The JWK of a public key, with `kid` where it has one; `use` is not set.
 
-    Raises ValueError for an HMAC secret, which is never published.
+    `alg` is set for AKP alone, which requires it (RFC 9964, section 3). Raises ValueError for
+    an HMAC secret, which is never published.
     """
-    material = key.material
-    if isinstance(material, rsa.RSAPublicKey):
-        numbers = material.public_numbers()
-        members = {"kty": "RSA", "n": _unsigned(numbers.n), "e": _unsigned(numbers.e)}
-    elif isinstance(material, ec.EllipticCurvePublicKey) and key.curve:
-        size = (material.curve.key_size + 7) // 8
-        point = material.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        members = {"kty": "EC", "crv": key.curve}
-        members["x"] = base64url.encode(point[1 : 1 + size]).decode()
-        members["y"] = base64url.encode(point[1 + size :]).decode()
-    elif isinstance(material, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey) and key.curve:
-        raw = material.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        members = {"kty": "OKP", "crv": key.curve, "x": base64url.encode(raw).decode()}
-    else:
+    if key.type == "oct":
         raise ValueError("a secret is never published")
+    kind = kind_of(key.material)
+    parts = zip(kind.members, kind.parts(key.material), strict=True)
+    members = kind.identity | {name: base64url.encode(part).decode() for name, part in parts}
     return members if key.key_id is None else {"kid": key.key_id, **members}
 
 
 def thumbprint(key: Key) -> str:
-    """The SHA-256 JWK thumbprint of a public key (RFC 7638), in base64url."""
+    """The SHA-256 JWK thumbprint of a public key, in base64url.
+
+    Its members are the required ones (RFC 7638, section 3.2; RFC 9964, section 6, for AKP).
+    """
     members = {name: value for name, value in public_jwk(key).items() if name != "kid"}
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
     return base64url.encode(hashlib.sha256(canonical).digest()).decode()
@@ -98,36 +93,31 @@ def _same_algorithm(declared: str) -> frozenset[str]:
 
 
 def _public_key(jwk: Mapping[str, Any], key_type: str) -> Any:
+    kind = _kind(jwk, key_type)
+    parts = [_octets(jwk, name) for name in kind.members]
+    for part, (name, size) in zip(parts, kind.members.items(), strict=True):
+        if size is not None and len(part) != size:
+            raise UnusableKey(f'its "{name}" has {len(part)} bytes; {kind.name} needs {size}')
     try:
-        if key_type == "RSA":
-            return rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n")).public_key()
-        if key_type == "EC":
-            return _ec_public_key(jwk)
-        if key_type == "OKP":
-            return _edwards_public_key(jwk)
+        return kind.build(*parts)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise UnusableKey("its numbers make no public key") from error
-    raise UnusableKey(f"its kty is {quoted(key_type)}; known are EC, OKP and RSA")
 
 
-def _ec_public_key(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
-    curve = CURVES.get(_member(jwk, "crv"))
-    if curve is None:
-        raise UnusableKey(f"its crv is {quoted(jwk['crv'])}; known are {names(CURVES)}")
-    size = (curve.key_size + 7) // 8
-    x, y = _octets(jwk, "x"), _octets(jwk, "y")
-    if len(x) != size or len(y) != size:
-        raise UnusableKey(f"its x and y are not {size} bytes each")
-    return ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + x + y)
-
-
-def _edwards_public_key(jwk: Mapping[str, Any]) -> Any:
-    curve = _member(jwk, "crv")
-    if curve == "Ed25519":
-        return ed25519.Ed25519PublicKey.from_public_bytes(_octets(jwk, "x"))
-    if curve == "Ed448":
-        return ed448.Ed448PublicKey.from_public_bytes(_octets(jwk, "x"))
-    raise UnusableKey(f"its crv is {quoted(curve)}; known are Ed25519 and Ed448")
+def _kind(jwk: Mapping[str, Any], key_type: str) -> Kind:
+    of_type = {kind.name: kind for kind in KINDS if kind.type == key_type}
+    if not of_type:
+        known = names({kind.type for kind in KINDS})
+        raise UnusableKey(f"its kty is {quoted(key_type)}; known are {known}")
+    named_by = next(iter(of_type.values())).named_by
+    if named_by is not None and jwk.get(named_by) is None:
+        raise UnusableKey(f'it has no "{named_by}", which a key of kty {key_type} needs')
+    name = None if named_by is None else _member(jwk, named_by)
+    kind = of_type.get(name)
+    if kind is None:
+        known = names(one or "" for one in of_type)
+        raise UnusableKey(f"its {named_by} is {quoted(name)}; known are {known}")
+    return kind
 
 
 def _member(jwk: Mapping[str, Any], name: str) -> str:
@@ -142,11 +132,3 @@ def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
         return base64url.decode(_member(jwk, name).encode())
     except ValueError as error:
         raise UnusableKey(f'its "{name}" is not base64url') from error
-
-
-def _number(jwk: Mapping[str, Any], name: str) -> int:
-    return int.from_bytes(_octets(jwk, name), "big")
-
-
-def _unsigned(number: int) -> str:
-    return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode()

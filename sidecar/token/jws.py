@@ -61,6 +61,24 @@ def parse(token: str, max_depth: int) -> Jws:
         raise _malformed(refused.message + _hint(token)) from None
 
 
+def unverified_parts(token: str, max_depth: int) -> tuple[str, str]:
+    """Header and claims set as JSON text, for a person to look at; empty where one is none.
+
+    Each by itself: where the one is malformed, the other is still given.
+    """
+    header, _, rest = token.encode("utf-8", "replace").partition(b".")
+    return _shown(header, max_depth), _shown(rest.partition(b".")[0], max_depth)
+
+
+def _shown(part: bytes, max_depth: int) -> str:
+    try:
+        data = base64url.decode(part)
+        parse_object(data, max_depth)
+    except ValueError:
+        return ""
+    return data.decode("utf-8")
+
+
 def _parsed(token: str, max_depth: int) -> Jws:
     parts = _split(token)
     header = _object(parts[0], "header", max_depth)

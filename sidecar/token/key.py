@@ -1,25 +1,30 @@
 """A key that verifies signatures, and how one is made from PEM or a secret."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from sidecar.token.algorithms import ALGORITHMS, MIN_RSA_BITS, SYMMETRIC, fitting
+from sidecar.token.algorithms import ALGORITHMS, KINDS, SYMMETRIC, fitting
+from sidecar.token.kinds import MIN_RSA_BITS, Kind
 from sidecar.token.reason import Reason
 from sidecar.token.words import names
 
 _MAX_RSA_BITS: Final = 16384
 _MAX_EXPONENT_BITS: Final = 32
-CURVES: Final[Mapping[str, ec.EllipticCurve]] = {
-    "P-256": ec.SECP256R1(),
-    "P-384": ec.SECP384R1(),
-    "P-521": ec.SECP521R1(),
+_TOO_WEAK: Final = Reason.KEY_TOO_WEAK
+_P25519: Final = 2**255 - 19
+_P448: Final = 2**448 - 2**224 - 1
+# The two y of the points of order 8 on edwards25519; those of lower order have 0, 1 and -1.
+_Y8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER: Final = {
+    32: (_P25519, frozenset({0, 1, _P25519 - 1, _Y8, _P25519 - _Y8})),
+    57: (_P448, frozenset({0, 1, _P448 - 1})),
 }
+"""By the length of an encoded point: the field's prime, and the y of its points of small order."""
 
 
 class UnusableKey(Exception):
@@ -43,7 +48,7 @@ class Key:
 
     key_id: str | None
     type: str
-    """`kty`: RSA, EC, OKP or oct."""
+    """`kty`: RSA, EC, OKP, AKP or oct."""
     curve: str | None
     algorithms: frozenset[str]
     """Every `alg` it may verify: what fits its type and curve, narrowed by its own `alg`."""
@@ -85,14 +90,17 @@ def from_secret(secret: bytes, algorithms: frozenset[str], key_id: str | None = 
 def from_public_key(public_key: Any, key_id: str | None = None) -> Key:
     """The key of a public key of `cryptography`, for every algorithm that fits it.
 
-    Raises UnusableKey for a type or curve that no algorithm uses, and for an RSA key of
-    under 2048 or over 16384 bits or with a public exponent that is even, under 3 or over 32
-    bits: a longer one only makes verifying slow.
+    Raises UnusableKey for a type or curve that no algorithm uses, for an RSA key of under 2048
+    or over 16384 bits or with a public exponent that is even, under 3 or over 32 bits (a longer
+    one only makes verifying slow), and for an Edwards point of small order, for which anyone can
+    make signatures (RFC 8032, section 5.1.3, for its form).
     """
-    key_type, curve = _type_and_curve(public_key)
+    kind = kind_of(public_key)
     if isinstance(public_key, rsa.RSAPublicKey):
         _check_rsa(public_key)
-    return Key(key_id, key_type, curve, fitting(key_type, curve), public_key)
+    if kind.type == "OKP":
+        _check_edwards(public_key.public_bytes_raw())
+    return Key(key_id, kind.type, kind.curve, fitting(kind), public_key)
 
 
 def from_pem(data: bytes, key_id: str | None = None) -> Key:
@@ -111,18 +119,14 @@ def from_pem(data: bytes, key_id: str | None = None) -> Key:
         raise UnusableKey("it is neither a PEM public key nor a PEM certificate") from error
 
 
-def _type_and_curve(public_key: Any) -> tuple[str, str | None]:
-    if isinstance(public_key, rsa.RSAPublicKey):
-        return "RSA", None
+def kind_of(public_key: Any) -> Kind:
+    """The kind of a public key of `cryptography`; raises UnusableKey where it has none here."""
+    for kind in KINDS:
+        if kind.holds(public_key):
+            return kind
     if isinstance(public_key, ec.EllipticCurvePublicKey):
-        for name, curve in CURVES.items():
-            if public_key.curve.name == curve.name:
-                return "EC", name
-        raise UnusableKey(f"its curve is {public_key.curve.name}; known are {names(CURVES)}")
-    if isinstance(public_key, ed25519.Ed25519PublicKey):
-        return "OKP", "Ed25519"
-    if isinstance(public_key, ed448.Ed448PublicKey):
-        return "OKP", "Ed448"
+        known = names(kind.name or "" for kind in KINDS if kind.type == "EC")
+        raise UnusableKey(f"its curve is {public_key.curve.name}; known are {known}")
     raise UnusableKey("it is of a type that no JWS algorithm uses")
 
 
@@ -141,3 +145,14 @@ def _check_rsa(public_key: rsa.RSAPublicKey) -> None:
             f"its RSA exponent must be odd, from 3 up, of at most {_MAX_EXPONENT_BITS} bits",
             Reason.KEY_TOO_WEAK,
         )
+
+
+def _check_edwards(point: bytes) -> None:
+    """The y of every point of small order; its sign does not matter."""
+    prime, small = _SMALL_ORDER[len(point)]
+    sign = 1 << (8 * len(point) - 1)
+    y = int.from_bytes(point, "little") & ~sign
+    if y >= prime:
+        raise UnusableKey("its point is not in the one form that is allowed")
+    if y in small:
+        raise UnusableKey("its point is of small order: no secret stands behind it", _TOO_WEAK)

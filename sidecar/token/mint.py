@@ -119,6 +119,10 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
     consumer = by_name.get(order.consumer)
     if consumers is None or consumer is None:
         raise _not_configured("consumer", order.consumer, by_name)
+    if consumer.disabled:
+        raise CallFailed(
+            ErrorReason.NOT_CONFIGURED, f"consumer {consumer.name} is disabled", "consumer"
+        )
     if consumer.algorithm not in SYMMETRIC:
         raise CallFailed(
             ErrorReason.KEY_UNFIT,
@@ -126,7 +130,8 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
             "that is kept",
             "consumer",
         )
-    audiences, longest = consumers.rules.audiences, consumers.rules.max_lifetime
+    rules = consumer.rules or consumers.rules
+    audiences, longest = rules.audiences, rules.max_lifetime
     longest = CONSUMER_MAX_LIFETIME if longest is None else min(longest, CONSUMER_MAX_LIFETIME)
     return Signer(
         name=consumer.name,
@@ -202,6 +207,9 @@ def _audience(order: Order, signer: Signer) -> Mapping[str, Any]:
 
 
 def _granted(order: Order, signer: Signer) -> bool:
+    fixed = SCOPE_CLAIMS & signer.claims.keys()
+    if order.scopes and fixed:
+        raise _not_grantable("scopes", f"{signer.name} fixes {names(fixed)} in its claims")
     for scope in order.scopes:
         if not _SCOPE.fullmatch(scope):
             raise _invalid("scopes", f"{quoted(scope)} is no scope (RFC 6749, section 3.3)")
@@ -219,7 +227,7 @@ def _additional_claims(order: Order, signer: Signer, snapshot: Snapshot) -> Mapp
     reserved = REGISTERED_CLAIMS | signer.claims.keys()
     if order.consumer and snapshot.consumers:
         reserved |= _beginnings(snapshot.consumers.key_claim)
-    if signer.scopes is not None or order.scopes:
+    if signer.scopes is not None or order.scopes or SCOPE_CLAIMS & signer.claims.keys():
         reserved |= SCOPE_CLAIMS
     # Looking for the path a.b takes the claim "a.b" before the member b of the claim "a".
     fixed = tuple(f"{name}." for name in signer.claims)
@@ -243,6 +251,8 @@ def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Ma
     for name in critical:
         if name not in additional:
             raise _invalid("critical_headers", f"{quoted(name)} is not in headers_json")
+        if name == "cty":
+            raise _invalid("critical_headers", '"cty" is never critical (RFC 7515, section 4.1.11)')
     if len(set(critical)) != len(critical):
         raise _invalid("critical_headers", "a name is there twice")
     return {

@@ -2,11 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.reason import Reason
 from sidecar.token.snapshot import Consumer
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows that the presenter of a token holds a key."""
+
+    dpop: str = field(default="", repr=False)
+    """A DPoP proof JWT (RFC 9449)."""
+    http_method: str = ""
+    """Of the request that carried it."""
+    http_uri: str = ""
+    """Target of that request: an absolute http or https URI."""
+    client_certificate_sha256: bytes = b""
+    """SHA-256 of the client certificate in DER (RFC 8705)."""
+
+
+NO_PROOF: Final = Proof()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +38,7 @@ class Request:
     scopes: tuple[str, ...] = ()
     """All of these must be granted."""
     claims: tuple[RequiredClaim, ...] = ()
+    proof: Proof = NO_PROOF
 
 
 @dataclass(frozen=True, slots=True)

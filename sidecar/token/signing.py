@@ -29,12 +29,21 @@ def from_private_pem(
     try:
         private_key = load_pem_private_key(data, password)
     except TypeError as error:
-        needed = "is encrypted and needs a password" if password is None else "is not encrypted"
-        raise UnusableKey(f"the private key {needed}") from error
+        if password is None:
+            raise UnusableKey("the private key is encrypted and needs a password") from error
+        raise UnusableKey("the private key is not encrypted; remove its password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        hint = "" if password is None else ", or the password is wrong"
-        raise UnusableKey(f"it is not a PEM private key of a known kind{hint}") from error
+        raise UnusableKey(_why_unreadable(data, error) + _seed_hint(algorithm)) from error
     return from_private_key(private_key, algorithm, key_id)
+
+
+def _why_unreadable(data: bytes, error: Exception) -> str:
+    """A wrong password passes the check of the padding about once in 256 times."""
+    if "Incorrect password" in str(error):
+        return "the password of the private key is wrong"
+    if b"ENCRYPTED" in data:
+        return "the private key is damaged, its password wrong, or its encryption of no known kind"
+    return "it is not a PEM private key of a known kind"
 
 
 def from_private_key(private_key: Any, algorithm: str, key_id: str | None) -> SigningKey:
@@ -76,3 +85,13 @@ def published(keys: Iterable[SigningKey]) -> list[dict[str, str]]:
         for key in keys
         if key.public is not None
     ]
+
+
+def _seed_hint(algorithm: str) -> str:
+    """OpenSSL writes the expanded key beside the seed unless told otherwise."""
+    if not any(kind.type == "AKP" for kind in ALGORITHMS[algorithm].kinds):
+        return ""
+    return (
+        f"; of {algorithm} only a seed is read: "
+        "openssl pkey -provparam ml-dsa.output_formats=seed-only"
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from sidecar.token.claims import RequiredClaim
@@ -17,6 +18,14 @@ class Limits:
     json_depth: int = 32
 
 
+class Binding(Enum):
+    """Whether a token must come with a proof that its presenter holds a key (claim `cnf`)."""
+
+    WHEN_BOUND = "when_bound"
+    REQUIRED = "required"
+    IGNORED = "ignore"
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
     """What the claims and the header of a token must say; times in seconds."""
@@ -25,6 +34,10 @@ class ClaimRules:
     """Accepted in `aud`; None accepts any, and none."""
     types: frozenset[str] | None = frozenset({"jwt", "at+jwt"})
     """Accepted `typ` beside an absent one, as `normalized_type` gives them; None accepts any."""
+    type_required: bool = False
+    """Whether an absent `typ` is refused."""
+    texts: tuple[str, ...] = ("iss", "sub", "jti")
+    """Claims that must be strings where they are there."""
     required: tuple[str, ...] = ("exp",)
     claims: tuple[RequiredClaim, ...] = ()
     clock_skew: float = 30.0
@@ -32,6 +45,7 @@ class ClaimRules:
     max_lifetime: float | None = None
     critical_headers: frozenset[str] = frozenset()
     scope_claims: tuple[str, ...] = ("scope", "scp")
+    proof: Binding = Binding.WHEN_BOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,13 @@ class Issuer:
     source: str = "the configuration"
     """Where the keys come from, for messages: a URL, a file."""
     problem: str = ""
+    fetch_time: float | None = None
+    """When the keys were fetched, in seconds since the epoch; None where they never are."""
+
+    @property
+    def title(self) -> str:
+        """The issuer in a sentence."""
+        return f"issuer {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,15 @@ class Consumer:
     algorithm: str
     credential: Key
     labels: Mapping[str, str] = field(default_factory=dict)
+    rules: ClaimRules | None = None
+    """What its tokens must say; None: what all consumers' must."""
+    disabled: bool = False
+    """Its tokens are refused."""
+
+    @property
+    def title(self) -> str:
+        """The consumer in a sentence."""
+        return f"consumer {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +159,11 @@ class Snapshot:
             limits or Limits(),
         )
 
-    def with_keys(self, name: str, keys: KeySet | None, problem: str) -> "Snapshot":
+    def with_keys(
+        self, name: str, keys: KeySet | None, problem: str, fetch_time: float | None = None
+    ) -> "Snapshot":
         """The same configuration with other keys for one issuer."""
-        issuer = replace(self.issuers[name], keys=keys, problem=problem)
+        issuer = replace(self.issuers[name], keys=keys, problem=problem, fetch_time=fetch_time)
         by_iss = self.issuers_by_iss
         if issuer.issuer is not None:
             by_iss = {**by_iss, issuer.issuer: issuer}

@@ -25,6 +25,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_UNSPECIFIED: _Reason.ValueType  # 0
     REASON_TOKEN_MISSING: _Reason.ValueType  # 1
     """Form: 1 to 19.
+
     No token was presented.
     """
     REASON_TOKEN_MALFORMED: _Reason.ValueType  # 2
@@ -39,6 +40,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """`alg` is missing, "none", or not in the issuer's or consumer's list."""
     REASON_ISSUER_UNKNOWN: _Reason.ValueType  # 20
     """Keys and signature: 20 to 39.
+
     No configured issuer has this `iss`.
     """
     REASON_ISSUER_MISMATCH: _Reason.ValueType  # 21
@@ -54,13 +56,18 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_KEYS_UNAVAILABLE: _Reason.ValueType  # 26
     """The issuer's keys could not be fetched, and none are cached. Try again."""
     REASON_SIGNATURE_INVALID: _Reason.ValueType  # 27
+    """The signature does not hold with the key."""
     REASON_CONSUMER_KEY_MISSING: _Reason.ValueType  # 28
     """The token has no key claim, by which consumers are found."""
     REASON_CONSUMER_UNKNOWN: _Reason.ValueType  # 29
     """No consumer has this key, or it is disabled."""
     REASON_EXPIRED: _Reason.ValueType  # 40
-    """Claims: 40 to 59."""
+    """Claims: 40 to 59.
+
+    `exp` has passed.
+    """
     REASON_NOT_YET_VALID: _Reason.ValueType  # 41
+    """`nbf` lies in the future."""
     REASON_ISSUED_IN_FUTURE: _Reason.ValueType  # 42
     """`iat` lies in the future."""
     REASON_TOO_OLD: _Reason.ValueType  # 43
@@ -68,12 +75,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_LIFETIME_TOO_LONG: _Reason.ValueType  # 44
     """`exp` lies further from `iat` than the issuer's `max_lifetime`."""
     REASON_AUDIENCE_MISMATCH: _Reason.ValueType  # 45
+    """`aud` has none of the audiences accepted."""
     REASON_CLAIM_MISSING: _Reason.ValueType  # 46
     """A required claim is absent."""
     REASON_CLAIM_MISMATCH: _Reason.ValueType  # 47
     """A claim is of the wrong type, or not one of the values required."""
     REASON_REVOKED: _Reason.ValueType  # 60
     """State: 60 to 79.
+
     Revoked, by itself or with its subject or consumer.
     """
     REASON_SUBJECT_UNKNOWN: _Reason.ValueType  # 61
@@ -85,8 +94,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_REPLAYED: _Reason.ValueType  # 64
     """A proof or one-time token that was already used."""
     REASON_SCOPE_INSUFFICIENT: _Reason.ValueType  # 80
-    """Authorization: 80 to 99."""
+    """Authorization: 80 to 99.
+
+    A scope that the request demands is not granted.
+    """
     REASON_ADDRESS_DENIED: _Reason.ValueType  # 81
+    """The client's address is not one that the token may be used from."""
     REASON_PROOF_INVALID: _Reason.ValueType  # 82
     """The token is bound to a key, and the proof is missing or does not fit."""
     REASON_RULE_DENIED: _Reason.ValueType  # 83
@@ -100,6 +113,7 @@ class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
 REASON_UNSPECIFIED: Reason.ValueType  # 0
 REASON_TOKEN_MISSING: Reason.ValueType  # 1
 """Form: 1 to 19.
+
 No token was presented.
 """
 REASON_TOKEN_MALFORMED: Reason.ValueType  # 2
@@ -114,6 +128,7 @@ REASON_ALGORITHM_NOT_ALLOWED: Reason.ValueType  # 6
 """`alg` is missing, "none", or not in the issuer's or consumer's list."""
 REASON_ISSUER_UNKNOWN: Reason.ValueType  # 20
 """Keys and signature: 20 to 39.
+
 No configured issuer has this `iss`.
 """
 REASON_ISSUER_MISMATCH: Reason.ValueType  # 21
@@ -129,13 +144,18 @@ REASON_KEY_TOO_WEAK: Reason.ValueType  # 25
 REASON_KEYS_UNAVAILABLE: Reason.ValueType  # 26
 """The issuer's keys could not be fetched, and none are cached. Try again."""
 REASON_SIGNATURE_INVALID: Reason.ValueType  # 27
+"""The signature does not hold with the key."""
 REASON_CONSUMER_KEY_MISSING: Reason.ValueType  # 28
 """The token has no key claim, by which consumers are found."""
 REASON_CONSUMER_UNKNOWN: Reason.ValueType  # 29
 """No consumer has this key, or it is disabled."""
 REASON_EXPIRED: Reason.ValueType  # 40
-"""Claims: 40 to 59."""
+"""Claims: 40 to 59.
+
+`exp` has passed.
+"""
 REASON_NOT_YET_VALID: Reason.ValueType  # 41
+"""`nbf` lies in the future."""
 REASON_ISSUED_IN_FUTURE: Reason.ValueType  # 42
 """`iat` lies in the future."""
 REASON_TOO_OLD: Reason.ValueType  # 43
@@ -143,12 +163,14 @@ REASON_TOO_OLD: Reason.ValueType  # 43
 REASON_LIFETIME_TOO_LONG: Reason.ValueType  # 44
 """`exp` lies further from `iat` than the issuer's `max_lifetime`."""
 REASON_AUDIENCE_MISMATCH: Reason.ValueType  # 45
+"""`aud` has none of the audiences accepted."""
 REASON_CLAIM_MISSING: Reason.ValueType  # 46
 """A required claim is absent."""
 REASON_CLAIM_MISMATCH: Reason.ValueType  # 47
 """A claim is of the wrong type, or not one of the values required."""
 REASON_REVOKED: Reason.ValueType  # 60
 """State: 60 to 79.
+
 Revoked, by itself or with its subject or consumer.
 """
 REASON_SUBJECT_UNKNOWN: Reason.ValueType  # 61
@@ -160,8 +182,12 @@ REASON_STATE_UNAVAILABLE: Reason.ValueType  # 63
 REASON_REPLAYED: Reason.ValueType  # 64
 """A proof or one-time token that was already used."""
 REASON_SCOPE_INSUFFICIENT: Reason.ValueType  # 80
-"""Authorization: 80 to 99."""
+"""Authorization: 80 to 99.
+
+A scope that the request demands is not granted.
+"""
 REASON_ADDRESS_DENIED: Reason.ValueType  # 81
+"""The client's address is not one that the token may be used from."""
 REASON_PROOF_INVALID: Reason.ValueType  # 82
 """The token is bound to a key, and the proof is missing or does not fit."""
 REASON_RULE_DENIED: Reason.ValueType  # 83

@@ -5,6 +5,7 @@ from enum import Enum
 
 from sidecar.token.keyset import KeySet
 from sidecar.token.reason import Reason, Refused
+from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request
 from sidecar.token.snapshot import ClaimRules, Issuer, Snapshot
 from sidecar.token.validator import validate
@@ -73,7 +74,7 @@ def judged(case: Case) -> Outcome:
     )
     issuer = Issuer("case", case.issuer, rules, case.keys, case.algorithms)
     request = Request(case.token, issuer_name="case")
-    verdict = validate(request, Snapshot.of((issuer,)), case.now)
+    verdict = validate(request, Snapshot.of((issuer,)), case.now, ProofMemory(0.0))
     return Outcome(
         case,
         stated(verdict.reason, case.keys) if isinstance(verdict, Refusal) else None,

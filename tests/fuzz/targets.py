@@ -9,10 +9,11 @@ import json
 from typing import Any, Final
 
 from sidecar.token import base64url, jws
-from sidecar.token.algorithms import ALGORITHMS, MIN_RSA_BITS
+from sidecar.token.algorithms import ALGORITHMS
 from sidecar.token.jwk import from_jwk, public_jwk, thumbprint
-from sidecar.token.key import Key, UnusableKey
+from sidecar.token.key import Key, UnusableKey, kind_of
 from sidecar.token.keyset import KeySet, parse_jwks
+from sidecar.token.kinds import MIN_RSA_BITS
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.strict_json import parse_object
 
@@ -117,7 +118,9 @@ def one_input(data: bytes) -> bool:
 def check_key(key: Key) -> None:
     assert key.algorithms
     assert key.algorithms <= ALGORITHMS.keys()
-    assert all(ALGORITHMS[name].key_type == key.type != "oct" for name in key.algorithms)
+    kind = kind_of(key.material)
+    assert (key.type, key.curve) == (kind.type, kind.curve)
+    assert all(kind in ALGORITHMS[name].kinds for name in key.algorithms)
     assert key.type != "RSA" or key.material.key_size >= MIN_RSA_BITS
     again = from_jwk(public_jwk(key))
     assert again.key_id == key.key_id

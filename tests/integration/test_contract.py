@@ -14,7 +14,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from sidecar.v1 import reason_pb2
 from sidecar.v1 import token_service_pb2 as messages
+from tests.proofs import METHOD, TARGET, dpop, thumbprint
 from tests.running import (
     CONSUMERS_AND_SIGNER,
     SECRET,
@@ -273,3 +275,61 @@ async def test_a_socket_has_the_mode_that_was_asked_for(tmp_path: Path, transpor
     async with running(tmp_path, configuration + CONSUMERS_AND_SIGNER):
         assert stat.S_IMODE((tmp_path / "s.sock").stat().st_mode) == 0o600
     assert not (tmp_path / "s.sock").exists()
+
+
+async def test_an_explanation_has_the_answer_and_every_check(sidecar: Running) -> None:
+    token = await sidecar.issue(subject="alice", scopes=["read"])
+    asked = messages.ValidateTokenRequest(token=token, scopes=["write"], audiences=["billing"])
+    said = await sidecar.tokens.ExplainToken(messages.ExplainTokenRequest(request=asked))
+    assert said.result == await sidecar.tokens.ValidateToken(asked)
+    assert_refused(said.result, "AUDIENCE_MISMATCH")
+    outcomes = {one.name: messages.Check.Outcome.Name(one.outcome) for one in said.checks}
+    assert outcomes["signature"] == "OUTCOME_PASSED"
+    assert outcomes["audience"] == outcomes["scopes"] == "OUTCOME_FAILED"
+    reasons = [one.reason for one in said.checks if one.reason]
+    assert reasons == [reason_pb2.REASON_AUDIENCE_MISMATCH, reason_pb2.REASON_SCOPE_INSUFFICIENT]
+    assert json.loads(said.unverified_header_json)["alg"] == "ES256"
+    assert json.loads(said.unverified_claims_json)["sub"] == "alice"
+
+
+async def test_an_explanation_of_a_valid_token_says_so(sidecar: Running) -> None:
+    asked = messages.ValidateTokenRequest(token=await sidecar.issue(subject="alice"))
+    said = await sidecar.tokens.ExplainToken(messages.ExplainTokenRequest(request=asked))
+    assert_valid(said.result)
+    assert {one.outcome for one in said.checks} == {messages.Check.OUTCOME_PASSED}
+
+
+async def test_what_cant_be_asked_cant_be_explained(sidecar: Running) -> None:
+    asked = messages.ValidateTokenRequest(token="x", issuer_name="nobody")
+    with fails(PRECONDITION, "NOT_CONFIGURED"):
+        await sidecar.tokens.ExplainToken(messages.ExplainTokenRequest(request=asked))
+
+
+@pytest.mark.parametrize(
+    ("proof", "field"),
+    [
+        ({"client_certificate_sha256": b"x" * 31}, "proof.client_certificate_sha256"),
+        ({"dpop": "x", "http_uri": "https://a.example/"}, "proof.http_method"),
+        ({"dpop": "x", "http_method": "GET"}, "proof.http_uri"),
+        ({"dpop": "x", "http_method": "GET", "http_uri": "/orders"}, "proof.http_uri"),
+    ],
+)
+async def test_a_proof_that_no_request_can_have_is_the_callers_fault(
+    sidecar: Running, proof: dict[str, Any], field: str
+) -> None:
+    with fails(INVALID, "FIELD_INVALID", field):
+        await sidecar.validate("x", proof=messages.ProofOfPossession(**proof))
+
+
+async def test_a_bound_token_passes_with_its_proof_once(sidecar: Running) -> None:
+    claims = json.dumps({"cnf": {"jkt": thumbprint()}})
+    token = await sidecar.issue(subject="alice", claims_json=claims)
+    proof = messages.ProofOfPossession(
+        dpop=dpop(token, iat=int(time.time())), http_method=METHOD, http_uri=TARGET
+    )
+    assert_refused(await sidecar.validate(token), "PROOF_INVALID", "no DPoP proof")
+    asked = messages.ValidateTokenRequest(token=token, proof=proof)
+    said = await sidecar.tokens.ExplainToken(messages.ExplainTokenRequest(request=asked))
+    assert_valid(said.result)
+    assert_valid(await sidecar.validate(token, proof=proof))
+    assert_refused(await sidecar.validate(token, proof=proof), "REPLAYED")

@@ -21,8 +21,12 @@ from yarl import URL
 
 from deploy.demo.demo import ENVOY
 from deploy.demo.stage import envoy, sidecar, upstream
+from tests.authors import author
 from tests.running import SECRET, TRANSPORTS
+from tests.tokens import sign
 
+LARGE = author("ML-DSA-87")
+"""Signs the largest of all tokens."""
 CONFIGURATION = f"""
 listeners: [{{address: 'unix:sidecar.sock', services: [ext_authz], transport: %s}}]
 issuers:
@@ -30,6 +34,10 @@ issuers:
     issuer: https://login.example/
     keys: {{secret: {{value: {SECRET}}}}}
     algorithms: [HS256]
+    audiences: [shop]
+  - name: large
+    issuer: https://large.example/
+    keys: {{inline: {{keys: [{json.dumps(LARGE.jwk())}]}}}}
     audiences: [shop]
   - name: away
     issuer: https://away.example/
@@ -262,6 +270,17 @@ async def test_two_tokens_are_refused_and_not_chosen_from(
     stage: Stage, target: str, headers: list[tuple[str, str]]
 ) -> None:
     (await stage.get(target, *headers)).assert_denied(401, "TOKEN_MALFORMED")
+
+
+@pytest.mark.parametrize("place", ["authorization", "cookie", "query"])
+async def test_a_token_of_ml_dsa_87_fits_in_each_place(stage: Stage, place: str) -> None:
+    claims = {"iss": "https://large.example/", "aud": "shop", "sub": "alice"}
+    header = {"alg": "ML-DSA-87", "kid": LARGE.key_id}
+    token = sign(header, {**claims, "exp": int(time.time()) + 600}, LARGE)
+    headers = {"authorization": bearer(token), "cookie": ("cookie", f"session={token}")}
+    target = f"/?access_token={token}" if place == "query" else "/"
+    answer = await stage.get(target, *(headers[name] for name in headers if name == place))
+    assert answer.seen["x-jwt-subject"] == "alice"
 
 
 async def test_another_scheme_is_no_token(stage: Stage) -> None:

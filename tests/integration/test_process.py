@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import re
 import signal
@@ -22,6 +23,7 @@ from sidecar.config.load import load
 from sidecar.serve import Sidecar
 from sidecar.v1 import token_service_pb2 as messages
 from tests.running import CONSUMERS_AND_SIGNER, TRANSPORTS, listener
+from tests.tokens import decode
 
 COMMAND = (sys.executable, "-m", "sidecar")
 
@@ -76,6 +78,56 @@ async def test_issue_and_validate_as_a_user_does(configuration: Path) -> None:
         status, said, error = await run("issue", "--subject", "a", "--signer", "nobody", *at)
         assert (status, said) == (2, "")
         assert '"nobody"' in error
+
+
+async def test_every_option_of_issue_goes_into_the_token(configuration: Path) -> None:
+    values = {
+        "text": ("plan=gold", "gold"),
+        "a number": ("n=5", 5),
+        "a number in quotes": ('q="5"', "5"),
+        "a long number": ("big=123456789012345678901234567890", 123456789012345678901234567890),
+        "nested": ('o={"a":[1,null,true,{"b":"\u00e9"}]}', {"a": [1, None, True, {"b": "\u00e9"}]}),
+        "not JSON": ("nan=NaN", "NaN"),
+        "with an equals sign": ("eq=a=b", "a=b"),
+        "empty": ("none=", ""),
+        "a name with dots": ("a.b=c", "c"),
+    }
+    options = {
+        "--signer": "internal",
+        "--subject": "alice",
+        "--scope": "read",
+        "--lifetime": "1500ms",
+        "--not-before": "Mon, 14 Aug 2017 11:00:21 PDT",
+        "--token-id": "mine",
+        "--algorithm": "ES256",
+        "--header": "tenant=blue",
+        "--critical-header": "tenant",
+        "--address": address(configuration),
+    }
+    arguments = [word for option in options.items() for word in option]
+    arguments += ["--audience", "a", "--audience", "b"]
+    arguments += [word for pair, _ in values.values() for word in ("--claim", pair)]
+    async with serving(configuration):
+        status, token, error = await run("issue", *arguments)
+    assert status == 0, error
+    header, payload = (json.loads(decode(part)) for part in token.split(".")[:2])
+    assert (header["tenant"], header["crit"]) == ("blue", ["tenant"])
+    assert (payload["sub"], payload["aud"], payload["scope"]) == ("alice", ["a", "b"], "read")
+    assert (payload["jti"], payload["nbf"]) == ("mine", 1502733621)
+    assert payload["exp"] - payload["iat"] in {1, 2}
+    for pair, value in values.values():
+        assert payload[pair.partition("=")[0]] == value
+
+
+async def test_a_token_may_start_later(configuration: Path) -> None:
+    async with serving(configuration):
+        at = ("--address", address(configuration))
+        status, token, _ = await run("issue", "--subject", "a", "--not-before", "10m", *at)
+        assert status == 0
+        status, said, _ = await run("validate", *at, stdin=token)
+        assert (status, said.splitlines()[0]) == (1, "refused: NOT_YET_VALID")
+        status, _, error = await run("issue", "--subject", "a", "--not-before", "15m", *at)
+        assert (status, "would expire before it is valid" in error) == (2, True)
 
 
 async def test_nobody_at_the_address_is_exit_status_3(tmp_path: Path) -> None:
@@ -235,6 +287,32 @@ async def test_what_is_no_http_is_not_in_the_log(tmp_path: Path) -> None:
         pytest.param(("validate", "x", "--address", "unix://run/x"), "unix:PATH", id="two slashes"),
         pytest.param(
             ("issue", "--subject", "a", "--lifetime", "60"), "a unit (ms, s, m, h, d)", id="no unit"
+        ),
+        pytest.param(
+            ("issue", "--subject", "a", "--not-before", "10"),
+            '--not-before "10": must be a duration with a unit',
+            id="a start without unit",
+        ),
+        pytest.param(
+            ("issue", "--subject", "a", "--not-before", "tomorrow"),
+            '--not-before "tomorrow": it is in no known format; it takes a duration from now, such '
+            "as 10m, or a time: RFC 3339 (2017-08-14T11:00:21-07:00, also "
+            "2017-08-14T11:00:21.269-0700), RFC 1123 (Mon, 14 Aug 2017 11:00:21 PDT), RFC 850 "
+            "(Monday, 14-Aug-17 11:00:21 PDT) or ANSI C, in UTC (Mon Aug 14 11:00:21 2017)",
+            id="a start in no known format",
+        ),
+        pytest.param(
+            ("issue", "--subject", "a", "--not-before", "9999-12-31T23:59:59-07:00"),
+            "date value out of range",
+            id="a start after the year 9999",
+        ),
+        pytest.param(
+            ("issue", "--subject", "\udcff"), "an argument is not in UTF-8", id="not UTF-8"
+        ),
+        pytest.param(
+            ("issue", "--subject", "a", "--claim", "a=1", "--claim", "a=MARKER"),
+            "--claim a: it is there twice",
+            id="a claim twice",
         ),
     ],
 )

@@ -46,7 +46,8 @@ from google.protobuf.json_format import ParseDict
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sidecar.authorization.denial import deny
+from docs import attacks, reasons
+from docs.__main__ import PAGES as GENERATED
 from sidecar.cli import parser
 from sidecar.config.load import load, schema, show
 from sidecar.config.problems import InvalidConfiguration
@@ -54,9 +55,10 @@ from sidecar.config.secrets import PrivateKey, Secret
 from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
 from sidecar.keys.generated import generate_private_key
-from sidecar.token.reason import ErrorReason, Reason
-from sidecar.token.request import Refusal
+from sidecar.token.reason import ErrorReason
 from sidecar.token.signing import from_private_key, published
+from tests.unit.token import test_attacks as on_keys
+from tests.unit.token import test_attacks_on_form as on_form
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
@@ -330,39 +332,41 @@ def written(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | int) else str(value)
 
 
-REASON: Final = re.compile(r"^### (?P<name>[A-Z_]+) \((?P<number>\d+)\)$", re.M)
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generated_page_is_what_the_code_gives(name: str) -> None:
+    assert (DOCS / name).read_text() == GENERATED[name](), "run make docs"
 
 
-def given() -> set[str]:
-    """The reasons that some check or the engine can give."""
-    sources = [
-        path.read_text()
-        for path in (ROOT / "sidecar").rglob("*.py")
-        if path.name not in {"reason.py", "denial.py"}
-    ]
-    return set(re.findall(r"\bReason\.([A-Z_]+)", "\n".join(sources))) - {"UNSPECIFIED"}
+def test_every_reason_has_its_prose_and_its_heading() -> None:
+    assert set(reasons.texts()) == {one.name for one in reasons.reasons()}
+    page = reasons.page()
+    for one in reasons.reasons():
+        assert f"\n### {one.name} ({one.value})\n" in page
+    for error in set(ErrorReason) - {ErrorReason.UNSPECIFIED}:
+        assert f"\n| {error.name} | {error.value} |" in page
 
 
-def test_every_reason_is_explained_or_listed_as_not_given() -> None:
-    text = (DOCS / "reasons.md").read_text()
-    explained = {one["name"]: int(one["number"]) for one in REASON.finditer(text)}
-    (line,) = re.findall(r"^Not given yet: (.*)$", text, re.M)
-    not_given = {name: int(number) for name, number in re.findall(r"([A-Z_]+) \((\d+)\)", line)}
-    numbers = {one.name: one.value for one in Reason if one is not Reason.UNSPECIFIED}
-    assert set(explained) == given() & set(numbers)
-    assert explained | not_given == numbers
-    assert not set(explained) & set(not_given)
+def test_every_table_of_attacks_is_on_the_page_and_no_attack_twice() -> None:
+    rows = [row.values[0] for table in attacks.SECTIONS.values() for row in table]
+    tests = [row.values[0] for module in (on_keys, on_form) for row in module.ATTACKS]
+    assert rows == tests
+    assert len({one.name for one in rows}) == len(rows) >= 80
 
 
-@pytest.mark.parametrize("name", sorted(given() & set(Reason.__members__)))
-def test_reason_has_its_http_status(name: str) -> None:
-    text = (DOCS / "reasons.md").read_text()
-    row = re.search(rf"^\| \[?`?{name}\b.*$", text, re.M)
-    assert row
-    denial = deny(Refusal(Reason[name], "m", scopes=("s",)), "r", True)
-    assert f" {denial.http_status} " in row[0]
-    error = re.search(r'error="(\w+)"', denial.headers.get("www-authenticate", ""))
-    assert (f"`{error[1]}`" in row[0]) if error else ("invalid_token" not in row[0])
+PRACTICE: Final = re.compile(
+    r"^\| (?P<section>3\.\d+) \| [^|]+ "
+    r"\| (?P<modules>[^|]+) \| (?P<settings>[^|]+) \| (?P<tests>[^|]+) \|$",
+    re.M,
+)
+
+
+def test_every_practice_of_rfc_8725_is_enforced_and_shown() -> None:
+    rows = list(PRACTICE.finditer((DOCS / "security.md").read_text()))
+    assert [row["section"] for row in rows] == [f"3.{number}" for number in range(1, 13)]
+    for row in rows:
+        assert re.search(r"`sidecar/[\w/]+\.py:\w+`", row["modules"]), row["section"]
+        assert re.search(r"`tests/[\w/]+\.py:\w+`", row["tests"]), row["section"]
+        assert set(re.findall(r"`([^`]+)`", row["settings"])) <= set(ALL_SETTINGS), row["section"]
 
 
 def test_every_error_reason_of_issuing_is_explained() -> None:
@@ -407,7 +411,7 @@ def test_imports_are_the_documented_ones() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_paths_and_names_of_the_tree_are_there(page: Path) -> None:
     for path, name in re.findall(
-        r"`((?:sidecar|proto|deploy)/[\w/.-]+)(?::(\w+))?`", page.read_text()
+        r"`((?:sidecar|proto|deploy|tests)/[\w/.-]+)(?::(\w+))?`", page.read_text()
     ):
         assert (ROOT / path).exists(), path
         if name:

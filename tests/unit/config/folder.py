@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -63,6 +63,8 @@ KEYS: dict[str, Any] = {
     "ec": ec.generate_private_key(ec.SECP256R1()),
     "rsa": rsa.generate_private_key(65537, 2048),
     "weak": rsa.generate_private_key(65537, 1024),  # noqa: S505
+    "k256": ec.generate_private_key(ec.SECP256K1()),
+    "akp": mldsa.MLDSA65PrivateKey.generate(),
     "ed": ed25519.Ed25519PrivateKey.generate(),
 }
 

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -60,6 +61,32 @@ def with_consumers(*consumers: dict[str, Any], **settings: Any) -> dict[str, Any
             id="a public key of another type",
         ),
         pytest.param(
+            {**OPS, "algorithm": "EdDSA"},
+            [
+                "public_key: it is an EC key on P-256 for ES256; EdDSA needs a key of type OKP "
+                "on Ed25519, Ed448"
+            ],
+            id="a public key on another curve",
+        ),
+        pytest.param(
+            {**OPS, "public_key": {"file": "akp.pub"}, "algorithm": "ML-DSA-65"},
+            [],
+            id="a public key of ML-DSA",
+        ),
+        pytest.param(
+            {**OPS, "public_key": {"file": "akp.pub"}, "algorithm": "ML-DSA-87"},
+            [
+                "public_key: it is an AKP key for ML-DSA-65; ML-DSA-87 needs a key of type AKP "
+                "for ML-DSA-87"
+            ],
+            id="a public key of ML-DSA of another size",
+        ),
+        pytest.param(
+            {**OPS, "public_key": {"file": "k256.pub"}, "algorithm": "ES256K"},
+            [],
+            id="a public key on secp256k1",
+        ),
+        pytest.param(
             {**OPS, "public_key": {"file": "weak.pub"}, "algorithm": "RS256"},
             ["public_key: its RSA modulus has 1024 bits; at least 2048 are needed"],
             id="a weak public key",
@@ -70,6 +97,21 @@ def with_consumers(*consumers: dict[str, Any], **settings: Any) -> dict[str, Any
             id="a private key",
         ),
         pytest.param({"key": None}, ["key: is missing"], id="no key"),
+        pytest.param(
+            {"disabled": True, "audiences": ["a"], "required": [], "clock_skew": "0s"},
+            [],
+            id="rules of its own",
+        ),
+        pytest.param(
+            {"audiences": []},
+            ['audiences: must have at least one entry; write "*" for any'],
+            id="no audience",
+        ),
+        pytest.param(
+            {"clock_skew": "11m"},
+            ["clock_skew: must be at least 0s and at most 10m; it is 11m"],
+            id="a skew of its own that is too long",
+        ),
         pytest.param({"key": "k" * 1024}, [], id="a key of 1024 characters"),
         pytest.param(
             {"name": "Jack"},
@@ -171,3 +213,18 @@ def test_rules_for_no_consumer_are_refused(folder: Folder) -> None:
 def test_ten_thousand_consumers_all_get_their_problems_told(folder: Folder) -> None:
     folder.write("more.yaml", "- {name: a, key: b, algorithm: HS256, secrte: {env: C}}\n" * 10_000)
     assert len(folder.problems(with_consumers(consumer(), file="more.yaml"))) == 29_998
+
+
+@pytest.mark.parametrize("where", ["list", "file"])
+def test_a_consumer_that_an_issuer_would_hide_is_told(folder: Folder, where: str) -> None:
+    hidden = consumer(key="https://login.example.com/")
+    folder.write("more.yaml", json.dumps([hidden]))
+    listed = {"list": [hidden]} if where == "list" else {"file": "more.yaml"}
+    place = (
+        "jwt-sidecar.yaml:1: consumers.list[0].key" if where == "list" else "more.yaml:1: [0].key"
+    )
+    assert folder.problems(configuration(consumers={"key_claim": "iss", **listed})) == [
+        f'{place}: with key_claim: iss, tokens with the iss "https://login.example.com/" are '
+        "those of issuers[0].issuer in line 1; choose another key"
+    ]
+    assert not folder.problems(configuration(consumers={"key_claim": "sub", **listed}))

@@ -206,8 +206,8 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             {"algorithms": ["none"]},
             [
                 'algorithms[0]: must be a JWS algorithm; it is the text "none": known are ES256, '
-                "ES384, ES512, Ed25519, Ed448, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, "
-                "RS256, RS384, RS512"
+                "ES256K, ES384, ES512, Ed25519, Ed448, EdDSA, HS256, HS384, HS512, ML-DSA-44, "
+                "ML-DSA-65, ML-DSA-87, PS256, PS384, PS512, RS256, RS384, RS512"
             ],
             id="the algorithm none",
         ),
@@ -288,6 +288,30 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             {"keys": {"inline": {}}},
             ['keys.inline: it is no JWK Set: "keys" must be an array and is absent'],
             id="no key set",
+        ),
+        pytest.param({"profile": "access_token", "proof": "required"}, [], id="a profile"),
+        pytest.param(
+            {"profile": "id_token"},
+            [
+                'profile: must be access_token; it is the text "id_token": did you mean '
+                '"access_token"?'
+            ],
+            id="an unknown profile",
+        ),
+        pytest.param(
+            {"profile": "access_token", "types": ["JWT"]},
+            ["types: has a meaning only with no profile; remove it"],
+            id="a profile and types",
+        ),
+        pytest.param(
+            {"profile": "access_token", "audiences": "*"},
+            ['audiences: must name this service with profile: access_token; it is "*"'],
+            id="a profile for any audience",
+        ),
+        pytest.param(
+            {"proof": "never"},
+            ['proof: must be when_bound, required or ignore; it is the text "never"'],
+            id="an unknown rule on proofs",
         ),
         pytest.param(
             {"keys": {"inline": {"keys": []}}},

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.config.load import load, show
+from sidecar.config.load import load, public_hash, show
 from sidecar.config.problems import InvalidConfiguration
-from tests.unit.config.folder import NAME, SECRET, Folder, configuration, issuer
+from tests.unit.config.folder import (
+    KEYS,
+    NAME,
+    SECRET,
+    Folder,
+    configuration,
+    consumer,
+    issuer,
+    public_pem,
+)
 
 MISTAKES = """\
 listeners:
@@ -155,7 +165,7 @@ def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration) as raised:
         load(path, {})
     assert str(raised.value) == f"{path}: {path} can't be read: No such file or directory"
-    assert raised.value.files == {str(path)}
+    assert set(raised.value.files) == {str(path)}
 
 
 def test_every_file_that_is_named_is_known_also_where_it_is_absent(folder: Folder) -> None:
@@ -165,9 +175,9 @@ def test_every_file_that_is_named_is_known_also_where_it_is_absent(folder: Folde
     with pytest.raises(InvalidConfiguration) as raised:
         folder.load(written)
     paths = {str(folder.path / name) for name in (NAME, "ec.pub", "absent.pem")}
-    assert raised.value.files == paths
+    assert set(raised.value.files) == paths
     folder.write("absent.pem", (folder.path / "ec.pub").read_bytes())
-    assert folder.load(written).files == paths
+    assert set(folder.load(written).files) == paths
 
 
 def test_relative_paths_are_relative_to_the_file(
@@ -180,7 +190,7 @@ def test_relative_paths_are_relative_to_the_file(
     found = load(os.path.join("..", NAME), {})
     assert found.path == f"../{NAME}"
     assert found.settings.listeners[0].address.path == str(folder.path / "a.sock")
-    assert found.files == {str(folder.path / NAME), str(folder.path / "ec.pub")}
+    assert set(found.files) == {str(folder.path / NAME), str(folder.path / "ec.pub")}
 
 
 KEYS_OF_THE_FILE = st.sampled_from(
@@ -354,3 +364,31 @@ def test_no_secret_is_in_a_problem(folder: Folder, good: str, bad: str) -> None:
     told = f"{raised.value}{raised.value!r}{raised.value.problems!r}"
     assert "marker" not in told
     assert "sesame" not in told
+
+
+def test_the_digest_tells_configurations_apart_by_all_that_was_read(folder: Folder) -> None:
+    written = configuration(consumers={"list": [consumer()]})
+    before = folder.load(written)
+    assert folder.load(written).digest == before.digest
+    folder.environment["SECRET"] = "t" * 64
+    other_secret = folder.load(written)
+    folder.write("ec.pub", public_pem(KEYS["ed"]))
+    other_keys = folder.load(written)
+    digests = {before.digest, other_secret.digest, other_keys.digest}
+    assert len(digests) == 3
+    assert public_hash(before) == public_hash(other_secret) != public_hash(other_keys)
+
+
+def test_the_public_hash_is_that_of_the_settings(folder: Folder) -> None:
+    folder.write("more.yaml", json.dumps([consumer()]))
+    hashes = {
+        public_hash(folder.load(configuration(**sections)))
+        for sections in (
+            {},
+            {"limits": {"json_depth": 8}},
+            {"consumers": {"list": [consumer()]}},
+            {"consumers": {"file": "more.yaml"}},
+        )
+    }
+    assert len(hashes) == 4
+    assert public_hash(folder.load(configuration())) in hashes

@@ -17,6 +17,27 @@ PRIVATE_KEY = {"key_id": "1", "algorithm": "ES256", "private_key": {"file": "ec.
         pytest.param(
             {"generate": "EdDSA", "key_id": "1"}, [], id="a key that is made, with a name"
         ),
+        pytest.param({"generate": "ML-DSA-87"}, [], id="a key of ML-DSA that is made"),
+        pytest.param(
+            {**PRIVATE_KEY, "algorithm": "ML-DSA-65", "private_key": {"file": "akp.pem"}},
+            [],
+            id="a key of ML-DSA",
+        ),
+        pytest.param(
+            {**PRIVATE_KEY, "algorithm": "ML-DSA-44", "private_key": {"file": "akp.pem"}},
+            ['.private_key: "ML-DSA-44" can\'t be signed with an AKP key for ML-DSA-65'],
+            id="a key of ML-DSA of another size",
+        ),
+        pytest.param(
+            {**PRIVATE_KEY, "algorithm": "ES256K", "private_key": {"file": "k256.pem"}},
+            [],
+            id="a key on secp256k1",
+        ),
+        pytest.param(
+            {**PRIVATE_KEY, "algorithm": "ES256K"},
+            ['.private_key: "ES256K" can\'t be signed with an EC key on P-256 for ES256'],
+            id="a key on P-256 for ES256K",
+        ),
         pytest.param(
             {**PRIVATE_KEY, "private_key": {"file": "locked.pem", "password": {"env": "PASS"}}},
             [],
@@ -29,12 +50,12 @@ PRIVATE_KEY = {"key_id": "1", "algorithm": "ES256", "private_key": {"file": "ec.
         ),
         pytest.param(
             {**PRIVATE_KEY, "private_key": {"file": "locked.pem", "password": {"env": "SHORT"}}},
-            [".private_key: it is not a PEM private key of a known kind, or the password is wrong"],
+            [".private_key: the password of the private key is wrong"],
             id="an encrypted key with another password",
         ),
         pytest.param(
             {**PRIVATE_KEY, "private_key": {"file": "ec.pem", "password": {"env": "PASS"}}},
-            [".private_key: the private key is not encrypted"],
+            [".private_key: the private key is not encrypted; remove its password"],
             id="a password for nothing",
         ),
         pytest.param(
@@ -103,8 +124,9 @@ PRIVATE_KEY = {"key_id": "1", "algorithm": "ES256", "private_key": {"file": "ec.
         pytest.param(
             {"generate": "HS256"},
             [
-                ".generate: HS256 has a secret and no key pair; generate one of ES256, ES384, "
-                "ES512, Ed25519, Ed448, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512"
+                ".generate: HS256 has a secret and no key pair; generate one of ES256, "
+                "ES256K, ES384, ES512, Ed25519, Ed448, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87, "
+                "PS256, PS384, PS512, RS256, RS384, RS512"
             ],
             id="a secret that is made",
         ),

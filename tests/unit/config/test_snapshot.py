@@ -6,8 +6,9 @@ import pytest
 from sidecar.config.snapshot import NOT_FETCHED, build
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.mint import Order, mint
+from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verified
-from sidecar.token.snapshot import ClaimRules, Limits, Snapshot
+from sidecar.token.snapshot import Binding, ClaimRules, Limits, Snapshot
 from sidecar.token.validator import validate
 from tests.unit.config.folder import KEYS, SECRET, Folder, configuration, consumer, issuer, signer
 
@@ -51,6 +52,22 @@ def built(folder: Folder, **sections: Any) -> Snapshot:
                 scope_claims=("perms",),
             ),
             id="everything",
+        ),
+        pytest.param(
+            {"proof": "required"},
+            ClaimRules(frozenset({"orders"}), proof=Binding.REQUIRED),
+            id="bound tokens only",
+        ),
+        pytest.param(
+            {"profile": "access_token", "required": ["exp", "tenant"]},
+            ClaimRules(
+                frozenset({"orders"}),
+                types=frozenset({"at+jwt"}),
+                type_required=True,
+                texts=("iss", "sub", "jti", "client_id"),
+                required=("iss", "exp", "aud", "sub", "client_id", "iat", "jti", "tenant"),
+            ),
+            id="the profile of access tokens",
         ),
     ],
 )
@@ -108,6 +125,22 @@ def test_consumers_are_found_by_key_and_by_name(folder: Folder) -> None:
     assert found.by_name["jack"] is jack
     assert (jack.algorithm, jack.labels) == ("HS256", {"plan": "gold"})
     assert jack.credential.material == SECRET.encode()
+
+
+def test_a_consumer_has_rules_of_its_own_or_those_of_all(folder: Folder) -> None:
+    own = {"audiences": ["b"], "required": ["exp", "sub"], "clock_skew": "1m", "disabled": True}
+    found = built(
+        folder,
+        consumers={
+            "audiences": ["a"],
+            "list": [consumer(), consumer(name="jill", key="j", **own)],
+        },
+    ).consumers
+    assert found is not None
+    jack, jill = found.by_name["jack"], found.by_name["jill"]
+    assert (jack.rules, jack.disabled) == (None, False)
+    assert jill.rules == ClaimRules(frozenset({"b"}), required=("exp", "sub"), clock_skew=60.0)
+    assert jill.disabled
 
 
 def test_limits(folder: Folder) -> None:
@@ -172,7 +205,7 @@ def test_what_a_signer_mints_is_accepted(folder: Folder, algorithm: str) -> None
     snapshot = built(folder, issuers=None, signers=[ACCEPTED])
     now = time.time()
     token = mint(Order(subject="joe", algorithm=algorithm), snapshot, now, "id").token
-    assert isinstance(validate(Request(token), snapshot, now), Verified)
+    assert isinstance(validate(Request(token), snapshot, now, ProofMemory(60.0)), Verified)
 
 
 def test_what_a_signer_mints_for_others_is_not_accepted(folder: Folder) -> None:
@@ -180,7 +213,7 @@ def test_what_a_signer_mints_for_others_is_not_accepted(folder: Folder) -> None:
     assert snapshot.issuers["internal"].rules.audiences == frozenset({"orders"})
     now = time.time()
     token = mint(Order(subject="joe", audiences=("other",)), snapshot, now, "id").token
-    assert isinstance(validate(Request(token), snapshot, now), Refusal)
+    assert isinstance(validate(Request(token), snapshot, now, ProofMemory(60.0)), Refusal)
 
 
 def test_eddsa_in_a_list_stands_for_its_newer_names_too(folder: Folder) -> None:

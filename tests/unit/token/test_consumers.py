@@ -1,5 +1,6 @@
 """Consumers: parties known by a claim in their tokens and a credential of their own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.tokens import (
     issuer,
     judge,
     mint,
+    rules,
 )
 
 JILL = author("HS256", None, other=1)
@@ -110,6 +112,36 @@ def test_the_key_claim_is_configured(key_claim: str, claims: dict[str, Any]) -> 
     assert_passes(judge(mint_by(**{"key": ABSENT, **claims}), party))
     verdict = judge(mint_by(**{**claims, next(iter(claims)): ABSENT}), party)
     assert_refused(verdict, Reason.CONSUMER_KEY_MISSING, f'claim "{key_claim}"')
+
+
+def test_a_disabled_consumer_is_refused_and_told_so() -> None:
+    party = consumers(replace(consumer("jack", JACK), disabled=True))
+    verdict = judge(mint_by(), party)
+    assert_refused(verdict, Reason.CONSUMER_UNKNOWN, "consumer jack is disabled")
+
+
+@pytest.mark.parametrize(
+    ("own", "claims", "reason"),
+    [
+        ({"clock_skew": 30.0}, {"exp": NOW - 29}, None),
+        ({"clock_skew": 30.0}, {"exp": NOW - 30}, Reason.EXPIRED),
+        ({"audiences": frozenset({"a"})}, {"aud": "a"}, None),
+        ({"audiences": frozenset({"a"})}, {"aud": "b"}, Reason.AUDIENCE_MISMATCH),
+        ({"required": ("tenant",)}, {"exp": ABSENT, "tenant": "x"}, None),
+        ({"required": ("tenant",)}, {}, Reason.CLAIM_MISSING),
+    ],
+)
+def test_a_consumers_own_rules_replace_those_of_all(
+    own: dict[str, Any], claims: dict[str, Any], reason: Reason | None
+) -> None:
+    jack = replace(consumer("jack", JACK), rules=rules(**{"audiences": None, **own}))
+    verdict = judge(mint_by(**claims), consumers(jack, consumer("jill", JILL)))
+    if reason is None:
+        assert_passes(verdict)
+    else:
+        assert_refused(verdict, reason)
+    shared = judge(mint_by(JILL, key="jill-key"), consumers(jack, consumer("jill", JILL)))
+    assert_passes(shared)
 
 
 def test_an_issuer_wins_where_iss_is_known() -> None:

@@ -4,10 +4,26 @@ from typing import Any
 
 import pytest
 
+from sidecar.token.checks.form import normalized_type
 from sidecar.token.reason import Reason
-from sidecar.token.validator import normalized_type
 from tests.authors import CORP, STRANGER, author, key_set
 from tests.tokens import ABSENT, assert_passes, assert_refused, issuer, judge, mint
+
+ACCESS_TOKEN = issuer(types=frozenset({"at+jwt"}), type_required=True)
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
+def test_where_typ_is_required_the_right_one_passes(typ: str) -> None:
+    assert_passes(judge(mint(header={"typ": typ}), ACCESS_TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("typ", "words"), [(ABSENT, "no typ; needed is at+jwt"), ("JWT", '"JWT"'), ("", '""')]
+)
+def test_where_typ_is_required_no_other_and_none_is_refused(typ: Any, words: str) -> None:
+    verdict = judge(mint(header={"typ": typ}), ACCESS_TOKEN)
+    assert_refused(verdict, Reason.TYPE_NOT_ALLOWED, words)
+
 
 FOREIGN_KEYS: list[Any] = [
     pytest.param({"jwk": STRANGER.jwk()}, id="jwk"),
@@ -23,8 +39,9 @@ FOREIGN_KEYS: list[Any] = [
     "alg",
     [
         *("none", "None", "NONE", "nOnE", "none ", " none", "", "null"),
-        *("es256", "Es256", "ES256 ", "ES-256", "ES256\0", "ES256K", "SHA256", "RSA-OAEP", "dir"),
+        *("es256", "Es256", "ES256 ", "ES-256", "ES256\0", "ES256k", "SHA256", "RSA-OAEP", "dir"),
         *("HS256", "HS384", "HS512", "HMAC", "RS1", "ES521", "ECDSA", "eddsa", "ed25519"),
+        *("ML-DSA", "ML-DSA-64", "ml-dsa-65", "MLDSA65", "HashML-DSA-65", "ML-DSA-65-ES256"),
     ],
 )
 def test_an_alg_that_does_not_exist_here_is_refused(alg: str) -> None:

@@ -1,11 +1,12 @@
 """Keys from PEM, for verifying and for signing."""
 
+from base64 import encodebytes
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, rsa, x25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -33,7 +34,9 @@ def certificate(private_key: Any) -> bytes:
     long_ago = datetime(2001, 1, 1, tzinfo=UTC)
     builder = x509.CertificateBuilder().issuer_name(name).subject_name(name).serial_number(1)
     builder = builder.not_valid_before(long_ago).not_valid_after(long_ago)
-    signed = builder.public_key(private_key.public_key()).sign(private_key, SHA256())
+    hashed = isinstance(private_key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    builder = builder.public_key(private_key.public_key())
+    signed = builder.sign(private_key, SHA256() if hashed else None)
     return signed.public_bytes(Encoding.PEM)
 
 
@@ -48,6 +51,44 @@ def public_pem(key: Any) -> bytes:
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     assert isinstance(pem, bytes)
     return pem
+
+
+def der(tag: int, content: bytes) -> bytes:
+    length = len(content).to_bytes(2, "big")
+    return (
+        bytes([tag, 0x82]) + length + content
+        if len(content) > 127
+        else (bytes([tag, len(content)]) + content)
+    )
+
+
+def as_pem(label: bytes, data: bytes) -> bytes:
+    return b"-----BEGIN %s-----\n%s-----END %s-----\n" % (label, encodebytes(data), label)
+
+
+def ml_dsa_44(private_key: bytes) -> bytes:
+    """A PKCS#8 private key with this content (RFC 9881, section 6)."""
+    algorithm = der(0x30, der(0x06, bytes.fromhex("608648016503040311")))
+    return as_pem(b"PRIVATE KEY", der(0x30, der(2, b"\0") + algorithm + der(4, private_key)))
+
+
+EXPANDED = {
+    "expanded": ml_dsa_44(der(4, bytes(2560))),
+    "both": ml_dsa_44(der(0x30, der(4, bytes(32)) + der(4, bytes(2560)))),
+    "a seed of 31 bytes": ml_dsa_44(der(0x80, bytes(31))),
+}
+AT_INFINITY = as_pem(
+    b"PUBLIC KEY",
+    der(
+        0x30,
+        der(
+            0x30,
+            der(6, bytes.fromhex("2a8648ce3d0201")) + der(6, bytes.fromhex("2b8104000a")),
+        )
+        + der(3, b"\0\0"),
+    ),
+)
+"""A key on secp256k1 that is the point at infinity, which a JWK can't say (SEC 1, 2.3.3)."""
 
 
 @pytest.mark.parametrize("algorithm", PUBLIC)
@@ -66,7 +107,7 @@ def test_a_key_verifies_no_algorithm_but_its_own() -> None:
     assert not key.verify("none", b"text", b"")
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+@pytest.mark.parametrize("algorithm", PUBLIC)
 def test_a_pem_certificate_is_read_whatever_its_dates(algorithm: str) -> None:
     by = author(algorithm)
     assert from_pem(certificate(by.private_key)).verify(algorithm, b"text", by.sign(b"text"))
@@ -88,11 +129,12 @@ def test_a_pem_certificate_is_read_whatever_its_dates(algorithm: str) -> None:
         pytest.param(private_pem(OPENSSL), "is a private key", id="a private key of SEC1"),
         pytest.param(private_pem(PKCS8, b"pw"), "is a private key", id="an encrypted one"),
         pytest.param(
-            public_pem(ec.generate_private_key(ec.SECP256K1())), "secp256k1", id="another curve"
+            public_pem(ec.generate_private_key(ec.SECP224R1())), "secp224r1", id="another curve"
         ),
         pytest.param(
             public_pem(x25519.X25519PrivateKey.generate()), "no JWS algorithm", id="another type"
         ),
+        pytest.param(AT_INFINITY, "neither a PEM public key nor", id="the point at infinity"),
         pytest.param(public_pem(rsa_key("rsa-1024")), "1024 bits", id="RSA of 1024 bits"),
         pytest.param(public_pem(rsa_key("rsa-2047")), "2047 bits", id="RSA of 2047 bits"),
     ],
@@ -110,6 +152,20 @@ def test_a_pem_private_key_signs(algorithm: str) -> None:
     assert key.public.algorithms == {algorithm}
     assert key.public.verify(algorithm, b"text", sign(key, b"text"))
     assert (key.key_id, key.public.key_id) == ("key-1", "key-1")
+
+
+def test_the_seed_of_ml_dsa_is_read() -> None:
+    """So that what is refused below is the form."""
+    key = from_private_pem(ml_dsa_44(der(0x80, bytes(32))), None, "ML-DSA-44", "key-1")
+    assert key.public is not None
+    assert key.public.algorithms == {"ML-DSA-44"}
+
+
+@pytest.mark.parametrize("form", EXPANDED)
+def test_an_expanded_key_of_ml_dsa_is_refused_with_the_remedy(form: str) -> None:
+    """RFC 9964, section 4, has the seed alone; OpenSSL writes `both` unless told otherwise."""
+    with pytest.raises(UnusableKey, match="of ML-DSA-44 only a seed is read: openssl pkey"):
+        from_private_pem(EXPANDED[form], None, "ML-DSA-44", "key-1")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +186,11 @@ def test_each_form_of_pem_is_read(
         pytest.param(public_pem(EC), None, "not a PEM private key", id="a public key"),
         pytest.param(private_pem(PKCS8, b"pw"), None, "needs a password", id="no password"),
         pytest.param(private_pem(OPENSSL, b"pw"), None, "needs a password", id="none for SEC1"),
-        pytest.param(private_pem(PKCS8, b"pw"), b"no", "password is wrong", id="wrong password"),
+        pytest.param(private_pem(PKCS8, b"pw"), b"no", "password .* is wrong", id="wrong password"),
+        pytest.param(
+            private_pem(PKCS8, b"pw").replace(b"\nM", b"\nX", 1), b"pw", "damaged", id="damaged"
+        ),
+        pytest.param(b"junk", b"pw", "not a PEM private key", id="no PEM, with a password"),
         pytest.param(private_pem(PKCS8), b"pw", "is not encrypted", id="password not needed"),
         pytest.param(
             private_pem(PKCS8, key=rsa_key("rsa-2048")), None, '"ES256" can', id="another type"

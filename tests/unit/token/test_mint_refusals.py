@@ -1,5 +1,6 @@
 """What is not minted: with which reason, and which field is at fault."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ KEY = from_private_key(author().private_key, "ES256", "key-1")
 SIGNER = Signer("internal", "https://tokens.example", (KEY,), claims={"env": "prod"})
 GRANTING = Signer("internal", "https://tokens.example", (KEY,), scopes=frozenset({"read"}))
 OTHER = Signer("external", "https://other.example", (KEY,))
-JACKS = consumers(consumer("jack", JACK), consumer("rsa", author("RS256", None)))
+OFF = replace(consumer("off", JACK), disabled=True)
+JACKS = consumers(consumer("jack", JACK), consumer("rsa", author("RS256", None)), OFF)
 HEADERS, ENV = '{"tenant":"blue"}', '{"env":1}'
 
 
@@ -109,6 +111,13 @@ def assert_failed(failed: CallFailed, reason: ErrorReason, field: str, words: st
             id="crit twice",
         ),
         pytest.param(
+            {"critical_headers": ("cty",), "headers_json": '{"cty":"json"}'},
+            INVALID,
+            "critical_headers",
+            '"cty" is never critical',
+            id="crit with a registered name",
+        ),
+        pytest.param(
             {"critical_headers": ("alg",), "headers_json": HEADERS},
             INVALID,
             "critical_headers",
@@ -156,6 +165,16 @@ def test_only_the_signers_scopes_are_granted() -> None:
         assert '["read"]' in failed.message
 
 
+@pytest.mark.parametrize("fixed", ["scope", "scp"])
+def test_scopes_that_a_signer_fixes_are_neither_replaced_nor_hidden(fixed: str) -> None:
+    """`scope` is read before `scp`, so either could stand in for the other."""
+    fixing = Signer("internal", "https://tokens.example", (KEY,), claims={fixed: "read"})
+    assert_failed(order(fixing, scopes=("admin",)), NOT_GRANTABLE, "scopes", f"fixes {fixed}")
+    for name in ("scope", "scp"):
+        failed = order(fixing, claims_json=f'{{"{name}":"admin"}}')
+        assert_failed(failed, RESERVED, "claims_json", f'"{name}"')
+
+
 def test_without_a_signer_none_is_found() -> None:
     failed = order(consumers(), subject="alice")
     assert_failed(failed, NOT_CONFIGURED, "signer", "no signer is configured")
@@ -169,6 +188,7 @@ def test_of_two_signers_one_must_be_named() -> None:
     ("fields", "reason", "field", "words"),
     [
         pytest.param({"consumer": "jill"}, NOT_CONFIGURED, "consumer", '"jack"', id="unknown"),
+        pytest.param({"consumer": "off"}, NOT_CONFIGURED, "consumer", "disabled", id="disabled"),
         pytest.param({"consumer": "jack-key"}, NOT_CONFIGURED, "consumer", '"jack"', id="its key"),
         pytest.param(
             {"consumer": "jack", "signer": "internal"}, INVALID, "consumer", "not both", id="both"

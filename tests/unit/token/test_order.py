@@ -68,7 +68,7 @@ def test_the_token_without_a_fault_passes() -> None:
 
 
 def test_every_check_after_form_has_a_fault_in_the_table() -> None:
-    assert [check.name for check in CHECKS] == ["size", "form", *FAULTS]
+    assert [check.name for check in CHECKS] == ["size", "form", *FAULTS, "replay"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -20,8 +20,6 @@ NOT_YET_REACHABLE = {
     Reason.REVOKED,
     Reason.SUBJECT_UNKNOWN,
     Reason.SUBJECT_DISABLED,
-    Reason.STATE_UNAVAILABLE,
-    Reason.REPLAYED,
     Reason.ADDRESS_DENIED,
     Reason.RULE_DENIED,
 }

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from sidecar.token import jws, strict_json
+from sidecar.token.attempt import Attempt
 from sidecar.token.key import UnusableKey, from_pem
 from sidecar.token.keyset import KeySet, from_jwks
 from sidecar.token.mint import Order
 from sidecar.token.mint import mint as mint_order
 from sidecar.token.reason import Refused
+from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request
 from sidecar.token.signing import from_private_key, from_secret
 from sidecar.token.snapshot import Signer
-from sidecar.token.validator import CHECKS, Attempt
+from sidecar.token.validator import CHECKS
 from tests.authors import CORP, author
 from tests.refusals import REFUSALS, Case
 from tests.tokens import (
@@ -57,7 +59,7 @@ SENSITIVE: dict[str, str] = {
 VALUES: list[Any] = [
     pytest.param(Request(TOKEN), id="Request"),
     pytest.param(jws.parse(TOKEN, 32), id="Jws"),
-    pytest.param(Attempt(Request(TOKEN), world(issuer()), NOW), id="Attempt"),
+    pytest.param(Attempt(Request(TOKEN), world(issuer()), NOW, ProofMemory(60.0)), id="Attempt"),
     pytest.param(assert_passes(judge(TOKEN)), id="Verified"),
     pytest.param(assert_passes(judge(mint(JACK, iss="", key=JACK_KEY), JACKS)), id="of a consumer"),
     pytest.param(judge(TOKEN, now=NOW + 9999), id="Refusal"),
@@ -111,7 +113,7 @@ def test_the_message_of_a_refusal_shows_nothing_of_the_token(case: Case) -> None
 )
 def test_the_traceback_of_a_refusal_shows_nothing_of_the_token(token: str) -> None:
     with pytest.raises(Refused) as refused:
-        CHECKS[1].run(Attempt(Request(token), world(issuer()), NOW), issuer().rules)
+        CHECKS[1].run(Attempt(Request(token), world(issuer()), NOW, ProofMemory(60.0)))
     shown = "".join(traceback.format_exception(refused.value))
     assert [part for part in TOKEN.split(".") if part in shown] == []
     assert "s3cret" not in shown

@@ -1,0 +1,32 @@
+"""Noticing that files have changed.
+
+By looking at them: that works on every file system and for the swapped links of Kubernetes'
+mounts, and some stats a second cost nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from sidecar.config.stamps import Stamp, stamp
+
+INTERVAL = 1.0
+"""Seconds between two looks."""
+
+
+def stamps(paths: Iterable[str]) -> Mapping[str, Stamp | None]:
+    """The state of these files now."""
+    return {path: stamp(path) for path in paths}
+
+
+async def until_changed(before: Mapping[str, Stamp | None]) -> None:
+    """Returns when a file is not as it was before, and none has changed for an interval since.
+
+    What is written in place is half there in between.
+    """
+    last: Mapping[str, Stamp | None] = before
+    while True:
+        await asyncio.sleep(INTERVAL)
+        now = stamps(before)
+        if now == last and now != before:
+            return
+        last = now

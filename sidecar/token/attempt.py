@@ -1,0 +1,74 @@
+"""One token on its way through the checks, and what a check is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar.token.jws import Jws
+from sidecar.token.key import Key
+from sidecar.token.replay import UsedProofs
+from sidecar.token.request import Request
+from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
+
+_NO_RULES: Final = ClaimRules(audiences=frozenset(), types=None)
+
+
+class Attempt:
+    """A token and what the checks have found out so far. A fact is unset until it is found."""
+
+    __slots__ = (
+        "audiences",
+        "candidates",
+        "consumer",
+        "expire_time",
+        "issue_time",
+        "issuer",
+        "jws",
+        "key",
+        "not_before_time",
+        "now",
+        "party",
+        "proof_id",
+        "request",
+        "rules",
+        "scopes",
+        "snapshot",
+        "used_proofs",
+    )
+
+    def __init__(
+        self, request: Request, snapshot: Snapshot, now: float, used_proofs: UsedProofs
+    ) -> None:
+        self.request = request
+        self.snapshot = snapshot
+        self.now = now
+        self.used_proofs = used_proofs
+        self.rules = _NO_RULES
+        self.issuer: Issuer | None = None
+        self.consumer: Consumer | None = None
+        self.jws: Jws
+        self.party: Issuer | Consumer
+        """Who it is from; unset where that is nobody."""
+        self.candidates: tuple[Key, ...]
+        self.key: Key
+        self.expire_time: float | None
+        self.not_before_time: float | None
+        self.issue_time: float | None
+        self.audiences: tuple[str, ...]
+        self.scopes: tuple[str, ...]
+        self.proof_id: bytes | None
+        """Of the DPoP proof that was checked, None where none is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check, for all surfaces alike."""
+
+    name: str
+    """Stable."""
+    run: Callable[[Attempt], None]
+    """Raises Refused where the check fails."""
+    passed: Callable[[Attempt], str]
+    """What was expected and found, after `run` has passed, for ExplainToken."""
+    needs: tuple[str, ...] = ()
+    """Facts of the attempt without which the check can't be made."""

@@ -1,0 +1,116 @@
+"""Checks of what a token looks like, before anybody is asked to vouch for it."""
+
+from sidecar.token import jws
+from sidecar.token.attempt import Attempt, Check
+from sidecar.token.claims import find
+from sidecar.token.reason import Reason, Refused
+from sidecar.token.words import listed, names, quoted
+
+
+def normalized_type(value: str) -> str:
+    """A `typ` in the form in which types are compared (RFC 7515, section 4.1.9)."""
+    value = value.lower()
+    short = value.removeprefix("application/")
+    return value if "/" in short else short
+
+
+def _check_size(attempt: Attempt) -> None:
+    token = attempt.request.token
+    if not token:
+        raise Refused(Reason.TOKEN_MISSING, "no token was presented")
+    limit = attempt.snapshot.limits.token_bytes
+    if len(token) > limit:
+        raise Refused(
+            Reason.TOKEN_TOO_LARGE,
+            f"the token has {len(token)} characters; limits.token_bytes allows {limit}",
+        )
+
+
+def _size(attempt: Attempt) -> str:
+    limit = attempt.snapshot.limits.token_bytes
+    return f"{len(attempt.request.token)} characters; limits.token_bytes allows {limit}"
+
+
+def _check_form(attempt: Attempt) -> None:
+    attempt.jws = jws.parse(attempt.request.token, attempt.snapshot.limits.json_depth)
+    _choose_party(attempt)
+
+
+def _choose_party(attempt: Attempt) -> None:
+    """Whose token it claims to be; the check `issuer` refuses where that is nobody's."""
+    snapshot, claims = attempt.snapshot, attempt.jws.unverified_claims
+    if attempt.request.issuer_name:
+        attempt.issuer = snapshot.issuers[attempt.request.issuer_name]
+    else:
+        iss = claims.get("iss")
+        attempt.issuer = snapshot.issuers_by_iss.get(iss) if isinstance(iss, str) else None
+    if attempt.issuer:
+        attempt.rules = attempt.issuer.rules
+        attempt.party = attempt.issuer
+    elif snapshot.consumers:
+        key = find(claims, snapshot.consumers.key_claim)
+        attempt.consumer = snapshot.consumers.by_key.get(key) if isinstance(key, str) else None
+        if attempt.consumer:
+            attempt.rules = attempt.consumer.rules or snapshot.consumers.rules
+            attempt.party = attempt.consumer
+
+
+def _form(attempt: Attempt) -> str:
+    token = attempt.jws
+    return (
+        f"three parts of base64url; the header has {listed(token.unverified_header)}, "
+        f"the claims set has {listed(token.unverified_claims)}"
+    )
+
+
+def _check_type(attempt: Attempt) -> None:
+    value, rules = attempt.jws.type, attempt.rules
+    if value is None:
+        if rules.type_required:
+            raise Refused(
+                Reason.TYPE_NOT_ALLOWED,
+                f"the header has no typ; needed is {names(rules.types or ())}",
+            )
+        return
+    if rules.types is not None and normalized_type(value) not in rules.types:
+        raise Refused(
+            Reason.TYPE_NOT_ALLOWED,
+            f"the header's typ is {quoted(value)}; accepted are {names(rules.types)}",
+        )
+
+
+def _type(attempt: Attempt) -> str:
+    value, types = attempt.jws.type, attempt.rules.types
+    found = "the header has no typ" if value is None else f"typ is {quoted(value)}"
+    if types is None:
+        return f"{found}; any is accepted"
+    return f"{found}; accepted are {names(types)}" + (" and none" if value is None else "")
+
+
+def _check_critical_headers(attempt: Attempt) -> None:
+    understood = attempt.rules.critical_headers
+    for name in attempt.jws.critical:
+        if name not in attempt.jws.unverified_header:
+            raise Refused(
+                Reason.CRITICAL_HEADER_UNKNOWN,
+                f"crit names {quoted(name)}, which the header does not have",
+            )
+        if name not in understood:
+            raise Refused(
+                Reason.CRITICAL_HEADER_UNKNOWN,
+                f"crit names {quoted(name)}; understood (critical_headers) are: "
+                f"{names(understood) or 'none'}",
+            )
+
+
+def _critical_headers(attempt: Attempt) -> str:
+    critical = attempt.jws.critical
+    return f"crit names {listed(critical)}: understood" if critical else "the header has no crit"
+
+
+CHECKS = (
+    Check("size", _check_size, _size),
+    Check("form", _check_form, _form),
+    Check("type", _check_type, _type, ("jws", "party")),
+    Check("critical_headers", _check_critical_headers, _critical_headers, ("jws",)),
+)

@@ -1,0 +1,124 @@
+"""Checks of whether the presenter of a token holds the key that it is bound to (RFC 7800)."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sidecar.token import base64url
+from sidecar.token.attempt import Attempt, Check
+from sidecar.token.dpop import check_dpop
+from sidecar.token.reason import Reason, Refused
+from sidecar.token.snapshot import Binding
+from sidecar.token.words import kind, listed, quoted
+
+_JKT: Final = "jkt"
+"""Thumbprint of a DPoP key (RFC 9449, section 6.1)."""
+_CERTIFICATE: Final = "x5t#S256"
+"""Thumbprint of a client certificate (RFC 8705, section 3.1)."""
+
+
+def _check_proof(attempt: Attempt) -> None:
+    attempt.proof_id = _checked_proof(attempt)
+
+
+def _checked_proof(attempt: Attempt) -> bytes | None:
+    if attempt.rules.proof is Binding.IGNORED:
+        return None
+    claims = attempt.jws.unverified_claims
+    if "cnf" not in claims:
+        _check_unbound(attempt)
+        return None
+    bindings = _bindings(claims["cnf"])
+    if _CERTIFICATE in bindings:
+        _check_certificate(attempt, bindings[_CERTIFICATE])
+    if _JKT in bindings or attempt.request.proof.dpop:
+        return _checked_dpop(attempt, bindings.get(_JKT))
+    return None
+
+
+def _check_unbound(attempt: Attempt) -> None:
+    if attempt.rules.proof is Binding.REQUIRED:
+        raise _refused(
+            f"the token is bound to no key (claim cnf), as {attempt.party.title} requires"
+        )
+    if attempt.request.proof.dpop:
+        raise _refused("a DPoP proof came with a token that is bound to no key (claim cnf)")
+
+
+def _bindings(confirmation: Any) -> Mapping[str, str]:
+    if not isinstance(confirmation, dict):
+        raise _refused(f"claim cnf is {kind(confirmation)} and not an object")
+    bindings = {name: confirmation[name] for name in (_JKT, _CERTIFICATE) if name in confirmation}
+    if not bindings:
+        raise _refused(
+            f"claim cnf binds the token to a key by {listed(confirmation)}; only {_JKT} (DPoP) and "
+            f"{_CERTIFICATE} (client certificate) can be checked"
+        )
+    for name, value in bindings.items():
+        if not isinstance(value, str):
+            raise _refused(f"claim cnf.{name} is {kind(value)} and not a string")
+    return bindings
+
+
+def _check_certificate(attempt: Attempt, expected: str) -> None:
+    shown = attempt.request.proof.client_certificate_sha256
+    if not shown:
+        raise _refused("the token is bound to a client certificate (cnf.x5t#S256); none was shown")
+    if not _same(expected, base64url.encode(shown).decode()):
+        raise _refused("the token is bound to another client certificate than the one shown")
+
+
+def _checked_dpop(attempt: Attempt, expected: str | None) -> bytes:
+    if not attempt.request.proof.dpop:
+        raise _refused("the token is bound to a DPoP key (cnf.jkt), and no DPoP proof came with it")
+    proof = check_dpop(attempt.request, attempt.now, attempt.rules.clock_skew)
+    if expected is None:
+        raise _refused("a DPoP proof came with a token that is bound to no DPoP key (cnf.jkt)")
+    if not _same(expected, proof.thumbprint):
+        raise _refused(
+            "the DPoP proof was made with another key than the one that the token is bound to "
+            f"(its thumbprint is {quoted(proof.thumbprint)})"
+        )
+    return proof.id
+
+
+def _same(expected: str, found: str) -> bool:
+    return hmac.compare_digest(expected.encode(), found.encode())
+
+
+def _proof(attempt: Attempt) -> str:
+    if attempt.rules.proof is Binding.IGNORED:
+        return f"{attempt.party.title} has proof: ignore"
+    confirmation = attempt.jws.unverified_claims.get("cnf")
+    if confirmation is None:
+        return "the token is bound to no key, and needs no proof"
+    return f"the token is bound by {listed(_bindings(confirmation))}, and the proof holds"
+
+
+def _check_replay(attempt: Attempt) -> None:
+    proof_id, used = attempt.proof_id, attempt.used_proofs
+    if proof_id is None:
+        return
+    if proof_id in used:
+        raise Refused(
+            Reason.REPLAYED,
+            "the DPoP proof was used before; make a new one, with its own jti, for each request",
+        )
+    if used.full(attempt.now):
+        raise Refused(
+            Reason.STATE_UNAVAILABLE,
+            "more DPoP proofs were used within the last minutes than can be remembered; try again",
+        )
+    used.add(proof_id, attempt.now)
+
+
+def _replay(attempt: Attempt) -> str:
+    return "there is no proof" if attempt.proof_id is None else "the DPoP proof is used once"
+
+
+def _refused(message: str) -> Refused:
+    return Refused(Reason.PROOF_INVALID, message)
+
+
+CHECKS = (Check("proof", _check_proof, _proof, ("jws", "party")),)
+REPLAY = (Check("replay", _check_replay, _replay, ("jws", "party", "proof_id")),)

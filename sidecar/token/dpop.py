@@ -1,0 +1,138 @@
+"""DPoP proofs: that whoever presents a token holds the key that it is bound to (RFC 9449)."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sidecar.token import base64url, jws
+from sidecar.token.algorithms import ASYMMETRIC
+from sidecar.token.claims import time_of
+from sidecar.token.jwk import from_jwk, thumbprint
+from sidecar.token.key import Key, UnusableKey
+from sidecar.token.reason import Reason, Refused
+from sidecar.token.request import Request
+from sidecar.token.uri import normalized_uri
+from sidecar.token.words import duration, kind, moment, quoted
+
+WINDOW: Final = 60.0
+"""Seconds after its `iat` in which a proof is accepted, clock skew apart."""
+MOST_SKEW: Final = 60.0
+"""Of the issuer's clock skew, so many seconds count for a proof."""
+REUSABLE: Final = WINDOW + 2 * MOST_SKEW
+"""Seconds in which a proof could be accepted twice: so long it must be remembered."""
+_LONGEST_ID: Final = 1024
+_LONGEST_PROOF: Final = 16 * 1024
+_DEPTH: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DpopProof:
+    """A proof that was checked, but for whether it was used before."""
+
+    thumbprint: str
+    """Of the key that signed it (RFC 7638), as `cnf.jkt` has it."""
+    id: bytes
+    """Digest of the key and the proof's `jti`: the same for the same proof only."""
+
+
+def check_dpop(request: Request, now: float, clock_skew: float) -> DpopProof:
+    """The request's DPoP proof, checked as RFC 9449, section 4.3 says; times in seconds.
+
+    Raises Refused with PROOF_INVALID. Not checked here: that the token is bound to the proof's
+    key, and that the proof was not used before.
+    """
+    proof = _parse(request.proof.dpop)
+    key = _key(proof)
+    claims = proof.unverified_claims
+    _check_target(claims, request)
+    _check_age(claims, now, min(clock_skew, MOST_SKEW))
+    digest = hashlib.sha256(request.token.encode("ascii")).digest()
+    if _text(claims, "ath") != base64url.encode(digest).decode():
+        raise _refused("its ath is not the hash of this token: it was made for another one")
+    token_id = _text(claims, "jti")
+    if len(token_id) > _LONGEST_ID:
+        raise _refused(f"its jti has more than {_LONGEST_ID} characters")
+    if not key.verify(proof.algorithm, proof.signing_input, proof.signature):
+        raise _refused("its signature does not hold with the key in its header")
+    name = thumbprint(key)
+    return DpopProof(name, hashlib.sha256(f"{name} {token_id}".encode()).digest()[:16])
+
+
+def _parse(text: str) -> jws.Jws:
+    if len(text) > _LONGEST_PROOF:
+        raise _refused(f"it has more than {_LONGEST_PROOF} characters")
+    try:
+        proof = jws.parse(text, _DEPTH)
+    except Refused as refused:
+        raise _refused(f"it is no signed JWT: {refused.message}") from None
+    if (proof.type or "").lower() not in {"dpop+jwt", "application/dpop+jwt"}:
+        found = quoted(proof.type) if proof.type else "absent"
+        raise _refused(f"its typ is {found} and must be dpop+jwt")
+    if proof.critical:
+        raise _refused("its header has crit, and no extension of a proof is known")
+    if proof.algorithm not in ASYMMETRIC:
+        raise _refused(f"its alg is {quoted(proof.algorithm)}, which no key pair signs with")
+    return proof
+
+
+def _key(proof: jws.Jws) -> Key:
+    """The one key that a header may bring: the token names it by its thumbprint."""
+    try:
+        key = from_jwk(proof.unverified_header.get("jwk"))
+    except UnusableKey as problem:
+        raise _refused(f"the key in its header (jwk) can't be used: {problem.message}") from None
+    if proof.algorithm not in key.algorithms:
+        raise _refused(f"its alg is {proof.algorithm}, but its key is {key.describe()}")
+    return key
+
+
+def _check_target(claims: Any, request: Request) -> None:
+    method, target = _text(claims, "htm"), _text(claims, "htu")
+    asked = request.proof
+    if method != asked.http_method:
+        raise _refused(
+            f"its htm is {quoted(method)}, but the request's method is {quoted(asked.http_method)}"
+        )
+    if _normalized(target) != _normalized(asked.http_uri):
+        raise _refused(
+            f"its htu is {quoted(target)}, but the request's target is {quoted(asked.http_uri)}"
+        )
+
+
+def _normalized(target: str) -> str:
+    """Query and fragment don't count (RFC 9449, section 4.3)."""
+    try:
+        return normalized_uri(target.partition("#")[0].partition("?")[0])
+    except ValueError as error:
+        raise _refused(f"the target {quoted(target)} is none: {error}") from None
+
+
+def _check_age(claims: Any, now: float, clock_skew: float) -> None:
+    try:
+        made = time_of(claims, "iat")
+    except Refused as refused:
+        raise _refused(refused.message) from None
+    if made is None:
+        raise _refused("it has no iat")
+    if now < made - clock_skew:
+        raise _refused(
+            f"it was made {duration(made - now)} in the future, at {moment(made)}; "
+            f"clock skew allowed {duration(clock_skew)}"
+        )
+    if now >= made + WINDOW + clock_skew:
+        raise _refused(
+            f"it was made {duration(now - made)} ago, at {moment(made)}; proofs are accepted for "
+            f"{duration(WINDOW)}, clock skew allowed {duration(clock_skew)}"
+        )
+
+
+def _text(claims: Any, name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        found = "is missing" if value is None else f"is {kind(value)}" if value else "is empty"
+        raise _refused(f"its {name} {found}")
+    return value
+
+
+def _refused(message: str) -> Refused:
+    return Refused(Reason.PROOF_INVALID, f"the DPoP proof does not hold: {message}")

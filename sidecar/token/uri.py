@@ -1,0 +1,50 @@
+"""Comparing http URIs (RFC 3986, section 6.2; RFC 9110, section 4.2.3)."""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+LONGEST_URI: Final = 8192
+_CHARACTERS: Final = re.compile(r"(?:[!#$&'()*+,/:;=?@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+_ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def normalized_uri(uri: str) -> str:
+    """An absolute http or https URI without query and fragment, in one form for equal ones.
+
+    Scheme and host are in lower case, the default port is left out, an empty path is `/`, dot
+    segments are resolved, percent-encoding is in upper case and only where it is needed. Raises
+    ValueError, saying what is wrong, for anything else and for a user name or password.
+    """
+    if len(uri) > LONGEST_URI:
+        raise ValueError(f"it has more than {LONGEST_URI} characters")
+    if not _CHARACTERS.fullmatch(uri):
+        raise ValueError("it is empty or has a character that no URI has")
+    parts = urlsplit(uri)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError("it is no absolute http or https URI")
+    if "@" in parts.netloc:
+        raise ValueError("it has a user name")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    standard = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
+    port = "" if standard else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{_path(parts.path)}"
+
+
+def _path(path: str) -> str:
+    kept: list[str] = []
+    segments = _ESCAPE.sub(_unescaped, path).split("/")[1:] or [""]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    directory = "/" if segments[-1] in {".", ".."} and kept else ""
+    return "/" + "/".join(kept) + directory
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    character = chr(int(escape[0][1:], 16))
+    return character if _UNRESERVED.fullmatch(character) else escape[0].upper()

@@ -1,0 +1,262 @@
+"""Sender-constrained tokens: RFC 9449 (DPoP) and RFC 8705 (client certificates)."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+from sidecar.token.reason import Reason
+from sidecar.token.replay import ProofMemory
+from sidecar.token.request import Proof
+from sidecar.token.snapshot import Binding
+from tests.authors import CORP, author
+from tests.proofs import HOLDER, METHOD, TARGET, bound, dpop, proof, thumbprint
+from tests.tokens import (
+    ABSENT,
+    JACK,
+    JACK_KEY,
+    NOW,
+    assert_passes,
+    assert_refused,
+    consumers,
+    encode,
+    issuer,
+    judge,
+    mint,
+)
+
+TOKEN = bound()
+CERTIFICATE = hashlib.sha256(b"a client certificate").digest()
+WITH_CERTIFICATE = mint(cnf={"x5t#S256": encode(CERTIFICATE)})
+STRANGER = author("ES256", None, other=8)
+
+
+def test_a_token_with_the_proof_of_its_key_passes() -> None:
+    assert_passes(judge(TOKEN, proof=proof(TOKEN)))
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA"])
+def test_a_proof_may_be_signed_with_any_key_pair(algorithm: str) -> None:
+    by = author(algorithm, None)
+    jkt = _thumbprint_by_the_book(by.jwk(kid=None))
+    token = mint(cnf={"jkt": jkt})
+    assert_passes(judge(token, proof=proof(token, by)))
+
+
+def _thumbprint_by_the_book(jwk: dict[str, Any]) -> str:
+    needed = {"EC": "crv kty x y", "RSA": "e kty n", "OKP": "crv kty x"}[jwk["kty"]].split()
+    text = "{" + ",".join(f'"{name}":"{jwk[name]}"' for name in needed) + "}"
+    return encode(hashlib.sha256(text.encode()).digest())
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        pytest.param({"header": {"typ": "JWT"}}, ('typ is "JWT"', "dpop+jwt"), id="typ"),
+        pytest.param({"header": {"typ": ABSENT}}, ("typ is absent",), id="no typ"),
+        pytest.param({"header": {"alg": "none"}}, ('alg is "none"',), id="alg none"),
+        pytest.param({"header": {"alg": "HS256"}}, ('alg is "HS256"',), id="a symmetric alg"),
+        pytest.param({"header": {"alg": "ES384"}}, ("alg is ES384", "P-256"), id="another alg"),
+        pytest.param({"header": {"jwk": ABSENT}}, ("jwk", "null"), id="no jwk"),
+        pytest.param({"header": {"jwk": "x"}}, ("jwk", "a string"), id="jwk is no object"),
+        pytest.param(
+            {"header": {"jwk": HOLDER.private_jwk()}}, ("private members",), id="a private jwk"
+        ),
+        pytest.param(
+            {"header": {"jwk": {"kty": "oct", "k": "x"}}}, ("symmetric",), id="a symmetric jwk"
+        ),
+        pytest.param(
+            {"header": {"crit": ["x"], "x": 1}}, ("crit", "no extension"), id="an extension"
+        ),
+        pytest.param({"htm": "GET"}, ('htm is "GET"', '"POST"'), id="another method"),
+        pytest.param({"htm": "post"}, ('htm is "post"',), id="the method in lower case"),
+        pytest.param({"htm": ABSENT}, ("htm is missing",), id="no method"),
+        pytest.param({"htm": ["POST"]}, ("htm is an array",), id="a list of methods"),
+        pytest.param(
+            {"htu": "https://shop.example/carts"}, ("htu", "/carts", "/orders"), id="another path"
+        ),
+        pytest.param({"htu": "https://evil.example/orders"}, ("evil",), id="another host"),
+        pytest.param({"htu": "http://shop.example/orders"}, ("http://",), id="another scheme"),
+        pytest.param({"htu": "/orders"}, ("no absolute",), id="a path alone"),
+        pytest.param({"htu": ""}, ("htu is empty",), id="an empty target"),
+        pytest.param({"htu": 7}, ("htu is a number",), id="a target that is no string"),
+        pytest.param({"iat": NOW - 61}, ("1 min 1 s ago", "1 min"), id="too old"),
+        pytest.param({"iat": NOW + 1}, ("in the future",), id="from the future"),
+        pytest.param({"iat": ABSENT}, ("no iat",), id="no iat"),
+        pytest.param({"iat": str(NOW)}, ("iat is a string",), id="iat is a string"),
+        pytest.param({"ath": ABSENT}, ("ath is missing",), id="no hash of the token"),
+        pytest.param({"ath": encode(CERTIFICATE)}, ("another one",), id="for another token"),
+        pytest.param({"jti": ABSENT}, ("jti is missing",), id="no jti"),
+        pytest.param({"jti": ""}, ("jti is empty",), id="an empty jti"),
+        pytest.param({"jti": "x" * 1025}, ("jti has more than 1024",), id="a huge jti"),
+    ],
+)
+def test_a_proof_with_a_fault_is_refused(changed: dict[str, Any], words: tuple[str, ...]) -> None:
+    verdict = judge(TOKEN, proof=proof(TOKEN, **changed))
+    assert_refused(verdict, Reason.PROOF_INVALID, "the DPoP proof does not hold", *words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("x", ("no signed JWT", "1 part"), id="no JWT"),
+        pytest.param(dpop(TOKEN)[:-4] + "AAAA", ("signature does not hold",), id="forged"),
+        pytest.param("x" * 16385, ("16384",), id="huge"),
+        pytest.param(f"{dpop(TOKEN)},{dpop(TOKEN)}", ("no signed JWT",), id="two proofs"),
+    ],
+)
+def test_what_is_no_proof_is_refused(text: str, words: tuple[str, ...]) -> None:
+    verdict = judge(TOKEN, proof=Proof(text, METHOD, TARGET))
+    assert_refused(verdict, Reason.PROOF_INVALID, *words)
+
+
+@pytest.mark.parametrize(
+    "htu",
+    [
+        "https://shop.example/orders?id=1",
+        "https://shop.example/orders#top",
+        "HTTPS://SHOP.example:443/orders",
+        "https://shop.example/a/../%6frders",
+    ],
+)
+def test_a_target_is_compared_normalised_without_query_and_fragment(htu: str) -> None:
+    assert_passes(judge(TOKEN, proof=proof(TOKEN, htu=htu)))
+
+
+@pytest.mark.parametrize("age", [0, 30, 59, 59.999])
+def test_a_proof_is_good_for_a_minute(age: float) -> None:
+    assert_passes(judge(TOKEN, proof=proof(TOKEN, iat=NOW - age)))
+
+
+@pytest.mark.parametrize(("skew", "most"), [(30.0, 30.0), (600.0, 60.0)])
+def test_the_clock_skew_serves_a_proof_too_up_to_a_minute(skew: float, most: float) -> None:
+    party = issuer(clock_skew=skew)
+    for iat in (NOW + most, NOW - 60 - most + 0.001):
+        assert_passes(judge(TOKEN, party, proof=proof(TOKEN, iat=iat)))
+    for iat in (NOW + most + 0.001, NOW - 60 - most):
+        verdict = judge(TOKEN, party, proof=proof(TOKEN, iat=iat))
+        assert_refused(verdict, Reason.PROOF_INVALID, "clock skew allowed")
+
+
+def test_a_proof_with_another_key_than_the_tokens_is_refused() -> None:
+    verdict = judge(TOKEN, proof=proof(TOKEN, STRANGER))
+    assert_refused(verdict, Reason.PROOF_INVALID, "another key", thumbprint(STRANGER))
+
+
+def test_a_bound_token_without_its_proof_is_refused() -> None:
+    assert_refused(judge(TOKEN), Reason.PROOF_INVALID, "cnf.jkt", "no DPoP proof")
+    verdict = judge(WITH_CERTIFICATE)
+    assert_refused(verdict, Reason.PROOF_INVALID, "cnf.x5t#S256", "none was shown")
+
+
+def test_a_token_that_is_bound_to_the_client_certificate_passes() -> None:
+    assert_passes(judge(WITH_CERTIFICATE, proof=Proof(client_certificate_sha256=CERTIFICATE)))
+
+
+def test_a_token_that_is_bound_to_another_certificate_is_refused() -> None:
+    other = Proof(client_certificate_sha256=hashlib.sha256(b"another").digest())
+    assert_refused(judge(WITH_CERTIFICATE, proof=other), Reason.PROOF_INVALID, "another client")
+
+
+def test_a_certificate_is_no_proof_of_a_dpop_key_nor_the_other_way_round() -> None:
+    shown = Proof(client_certificate_sha256=CERTIFICATE)
+    assert_refused(judge(TOKEN, proof=shown), Reason.PROOF_INVALID, "no DPoP proof")
+    proven = proof(WITH_CERTIFICATE)
+    assert_refused(judge(WITH_CERTIFICATE, proof=proven), Reason.PROOF_INVALID, "certificate")
+
+
+def test_a_token_that_is_bound_twice_needs_both() -> None:
+    token = bound(cnf={"jkt": thumbprint(), "x5t#S256": encode(CERTIFICATE)})
+    proven = dpop(token)
+    assert_passes(judge(token, proof=Proof(proven, METHOD, TARGET, CERTIFICATE)))
+    for half in (Proof(proven, METHOD, TARGET), Proof(client_certificate_sha256=CERTIFICATE)):
+        assert_refused(judge(token, proof=half), Reason.PROOF_INVALID)
+
+
+def test_a_dpop_proof_beside_a_certificate_bound_token_is_refused() -> None:
+    both = Proof(dpop(WITH_CERTIFICATE), METHOD, TARGET, CERTIFICATE)
+    assert_refused(judge(WITH_CERTIFICATE, proof=both), Reason.PROOF_INVALID, "no DPoP key")
+
+
+def test_a_dpop_proof_beside_a_bearer_token_is_refused() -> None:
+    verdict = judge(mint(), proof=proof(mint()))
+    assert_refused(verdict, Reason.PROOF_INVALID, "bound to no key")
+
+
+def test_a_client_certificate_beside_a_bearer_token_says_nothing() -> None:
+    assert_passes(judge(mint(), proof=Proof(client_certificate_sha256=CERTIFICATE)))
+
+
+@pytest.mark.parametrize(
+    "cnf",
+    [{}, None, "x", [], 1, True, {"kid": "x"}, {"jwk": {}}, {"jkt": 1}, {"jkt": None}],
+    ids=repr,
+)
+def test_a_confirmation_that_cant_be_checked_is_refused(cnf: object) -> None:
+    token = mint(cnf=cnf)
+    assert_refused(judge(token), Reason.PROOF_INVALID, "cnf")
+    assert_refused(judge(token, proof=proof(token)), Reason.PROOF_INVALID)
+
+
+def test_members_of_cnf_that_are_not_known_are_ignored_beside_one_that_is() -> None:
+    token = bound(cnf={"jkt": thumbprint(), "kid": "x"})
+    assert_passes(judge(token, proof=proof(token)))
+
+
+@pytest.mark.parametrize("path", ["", "x"])
+def test_an_empty_thumbprint_is_no_proof(path: str) -> None:
+    token = mint(cnf={"jkt": path})
+    assert_refused(judge(token, proof=proof(token)), Reason.PROOF_INVALID, "another key")
+
+
+def test_an_issuer_may_demand_bound_tokens() -> None:
+    party = issuer(proof=Binding.REQUIRED)
+    assert_refused(judge(mint(), party), Reason.PROOF_INVALID, "issuer corp requires")
+    assert_passes(judge(TOKEN, party, proof=proof(TOKEN)))
+
+
+def test_an_issuer_may_ignore_bindings() -> None:
+    party = issuer(proof=Binding.IGNORED)
+    for token in (TOKEN, WITH_CERTIFICATE, mint(cnf="x"), mint()):
+        assert_passes(judge(token, party, proof=Proof("no proof at all", METHOD, TARGET)))
+
+
+def test_a_consumers_bound_token_needs_its_proof_too() -> None:
+    token = mint(JACK, iss=ABSENT, key=JACK_KEY, cnf={"jkt": thumbprint()})
+    assert_refused(judge(token, consumers()), Reason.PROOF_INVALID)
+    assert_passes(judge(token, consumers(), proof=proof(token)))
+
+
+def test_a_proof_is_used_once() -> None:
+    used = ProofMemory(60.0)
+    assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+    verdict = judge(TOKEN, proof=proof(TOKEN), used=used)
+    assert_refused(verdict, Reason.REPLAYED, "was used before")
+    assert_passes(judge(TOKEN, proof=proof(TOKEN, jti="proof-2"), used=used))
+
+
+def test_the_same_jti_of_another_key_is_another_proof() -> None:
+    used, other = ProofMemory(60.0), bound(STRANGER)
+    assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+    assert_passes(judge(other, proof=proof(other, STRANGER), used=used))
+
+
+def test_a_proof_is_not_used_up_by_a_token_that_is_refused() -> None:
+    used = ProofMemory(60.0)
+    assert_refused(judge(TOKEN, proof=proof(TOKEN), used=used, audiences=("x",)), _AUDIENCE)
+    assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+
+
+def test_where_no_more_proofs_can_be_remembered_none_passes() -> None:
+    used = ProofMemory(60.0, most=1)
+    assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+    verdict = judge(TOKEN, proof=proof(TOKEN, jti="proof-2"), used=used)
+    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "try again")
+
+
+def test_a_token_of_another_author_is_judged_by_its_signature_first() -> None:
+    token = mint(CORP.calling_itself("key-9"), cnf={"jkt": thumbprint()})
+    assert_refused(judge(token, proof=proof(token)), Reason.KEY_NOT_FOUND)
+
+
+_AUDIENCE = Reason.AUDIENCE_MISMATCH
