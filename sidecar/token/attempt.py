@@ -33,6 +33,7 @@ class Attempt:
         "rules",
         "scopes",
         "snapshot",
+        "text",
         "used_proofs",
     )
 
@@ -46,6 +47,8 @@ class Attempt:
         self.rules = _NO_RULES
         self.issuer: Issuer | None = None
         self.consumer: Consumer | None = None
+        self.text: str
+        """The token, once it is known to be short enough to be read."""
         self.jws: Jws
         self.party: Issuer | Consumer
         """Who it is from; unset where that is nobody."""

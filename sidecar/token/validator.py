@@ -32,6 +32,7 @@ CHECKS: Final = (
 
 _RUNS: Final = tuple(check.run for check in CHECKS)
 _LACKING: Final = {
+    "text": "there is no token, or it is too long to be read",
     "jws": "the token could not be read",
     "party": "no issuer or consumer was found whose rules would hold",
     "candidates": "there is no key to verify it with",

@@ -24,6 +24,7 @@ def _check_size(attempt: Attempt) -> None:
             Reason.TOKEN_TOO_LARGE,
             f"the token has {len(token)} characters; limits.token_bytes allows {limit}",
         )
+    attempt.text = token
 
 
 def _size(attempt: Attempt) -> str:
@@ -32,7 +33,7 @@ def _size(attempt: Attempt) -> str:
 
 
 def _check_form(attempt: Attempt) -> None:
-    attempt.jws = jws.parse(attempt.request.token, attempt.snapshot.limits.json_depth)
+    attempt.jws = jws.parse(attempt.text, attempt.snapshot.limits.json_depth)
     _choose_party(attempt)
 
 
@@ -110,7 +111,7 @@ def _critical_headers(attempt: Attempt) -> str:
 
 CHECKS = (
     Check("size", _check_size, _size),
-    Check("form", _check_form, _form),
+    Check("form", _check_form, _form, ("text",)),
     Check("type", _check_type, _type, ("jws", "party")),
     Check("critical_headers", _check_critical_headers, _critical_headers, ("jws",)),
 )
