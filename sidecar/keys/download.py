@@ -124,8 +124,12 @@ def _conditional(sent: Validators | None) -> dict[str, str]:
 
 def _redirected(url: str, response: aiohttp.ClientResponse, asked: str) -> str:
     """Where a redirect leads, if it may be followed."""
-    there = urljoin(url, response.headers.get("location", ""))
-    if _origin(there) != ("https", *_origin(url)[1:]) or "@" in urlsplit(there).netloc:
+    try:
+        there = urljoin(url, response.headers.get("location", ""))
+        allowed = _origin(there) == ("https", *_origin(url)[1:]) and "@" not in there
+    except ValueError:
+        allowed = False
+    if not allowed:
         raise DownloadFailed(
             f"{_shown(asked)} answers {response.status}, a redirect, which is followed only over "
             "https to the same host and port: configure the URL that it leads to",

@@ -134,6 +134,7 @@ class RemoteKeys:
         if self._held is not None or self.problem:
             self._tell()
         self._watch_staleness()
+        self._keep_to_schedule()
         if self._due is not None and self._due > _time():
             self._plan(self._due)
         elif self._held is None and self._vault is not None:
@@ -179,6 +180,14 @@ class RemoteKeys:
             return False
         await asyncio.wait({self._begin()}, timeout=at_most)
         return True
+
+    def _keep_to_schedule(self) -> None:
+        """What was taken over may be from a schedule with longer intervals."""
+        longest, now = self._schedule.interval(None, 1.0), _time()
+        if self._due is not None:
+            self._due = min(self._due, now + longest)
+        pause = self._schedule.unknown_key_pause(1.0)
+        self._unknown_allowed_at = min(self._unknown_allowed_at, now + pause)
 
     def _begin(self) -> asyncio.Task[None]:
         if self._timer is not None:

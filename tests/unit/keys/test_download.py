@@ -1,5 +1,8 @@
 import asyncio
 import gzip
+import socket
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +11,7 @@ from aiohttp import web
 
 from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
 from sidecar.keys.download import Access, downloader
+from sidecar.keys.resolver import Resolver
 from tests.unit.keys.servers import Handler, http, raw, unused_port
 
 LIMIT = 1000
@@ -369,3 +373,48 @@ async def test_a_proxy_that_is_not_there() -> None:
         Outcome.UNREACHABLE,
         "URL can't be fetched: no connection to the proxy: Connection refused",
     )
+
+
+async def test_names_that_hang_in_dns_delay_no_download() -> None:
+    ended = threading.Event()
+
+    def look_up(host: str, port: int, family: int) -> Sequence[Any]:
+        if host.startswith("hang"):
+            ended.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with http(answering()) as url, downloader(LIMIT, Resolver(look_up)) as download:
+        hanging = [
+            asyncio.ensure_future(download(f"http://hang-{number}.example/", Access(30), None))
+            for number in range(40)
+        ]
+        await asyncio.sleep(0)
+        named = url.replace("127.0.0.1", "keys.example.com")
+        assert (await download(named, Access(5), None)).body == b"{}"
+        assert not any(one.done() for one in hanging)
+        for one in hanging:
+            one.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        ended.set()
+
+
+async def test_a_name_that_hangs_takes_no_more_than_the_time() -> None:
+    ended = threading.Event()
+
+    def look_up(*_: object) -> Sequence[Any]:
+        ended.wait()
+        return []
+
+    async with downloader(LIMIT, Resolver(look_up)) as download:
+        with pytest.raises(DownloadFailed) as caught:
+            await download("http://hang.example/", Access(0.2), None)
+    ended.set()
+    assert caught.value.outcome is Outcome.TIMEOUT
+
+
+async def test_a_proxy_that_refuses_the_connection_is_named() -> None:
+    async with raw(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n") as url:
+        assert await failed("https://keys.example.com/", proxy_url=url) == (
+            Outcome.UNREACHABLE,
+            "URL can't be fetched: the proxy answers 407",
+        )

@@ -160,6 +160,8 @@ async def test_redirects_on_the_same_server_are_followed(
                 "to a host without a scheme": "//keys.example.com/jwks",
                 "with a password": "https://joe:secret@127.0.0.1/jwks",
                 "to a file": "file:///etc/passwd",
+                "to half an address": "https://[MARKER",
+                "to a port that is none": "https://127.0.0.1:MARKER/",
             }.items()
         ),
     ],

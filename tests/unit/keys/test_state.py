@@ -3,6 +3,7 @@
 import pytest
 
 from sidecar.keys.answer import Outcome, Validators
+from sidecar.keys.schedule import Schedule
 from tests.simulated_time import in_simulated_time
 from tests.unit.keys.provider import (
     ANSWERS_500,
@@ -185,3 +186,18 @@ async def test_a_fetch_that_is_overdue_at_a_handover_happens_at_once() -> None:
         assert issuer.key_ids() == ("k2",)
     assert provider.asked_at == pytest.approx([0, 500], abs=0.01)
     assert now() < 501
+
+
+@in_simulated_time
+async def test_a_handover_to_a_shorter_schedule_keeps_to_it() -> None:
+    provider = Provider(K1, K1, K2)
+    async with running(provider, refresh=86400, unknown_key_interval=3600) as old:
+        pass
+    initial = old.keys.state
+    async with running(
+        provider, refresh=100, unknown_key_interval=10, initial=initial, kind=Schedule
+    ) as issuer:
+        await until(12)
+        assert await issuer.keys.fetch_unknown_key("k2", 10)
+        await until(111)
+        assert issuer.key_ids() == ("k2",)
