@@ -3,7 +3,6 @@
 import asyncio
 import os
 import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,17 +13,11 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
-from sidecar.keys.caching import lifetime
 from sidecar.keys.resolver import Resolver
+from sidecar.keys.response import read, shown
 from sidecar.keys.trust import Trust
-from sidecar.token.words import quoted
 
 MOST_REDIRECTS: Final = 3
-_LONGEST_VALIDATOR: Final = 1024
-_CONTENT: Final = frozenset({"", "application/json", "text/plain", "application/octet-stream"})
-"""Beside `+json`: servers of plain files know no better. What is refused is a page for people."""
-_CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
-_CACHING: Final = ("cache-control", "expires", "age", "date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +58,17 @@ async def downloader(max_bytes: int, resolver: Resolver | None = None) -> AsyncI
     ) as session:
 
         async def download(url: str, access: Access, validators: Validators | None) -> Answer:
-            shown = _shown(url)
+            name = shown(url)
             sent = validators if validators is not None and validators.url == url else None
             try:
                 async with asyncio.timeout(access.seconds):
                     return await _follow(session, trust, url, access, sent, max_bytes)
             except TimeoutError as error:
-                problem = f"{shown} did not answer within {access.seconds:g} s"
+                problem = f"{name} did not answer within {access.seconds:g} s"
                 raise DownloadFailed(problem, Outcome.TIMEOUT) from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 outcome, cause = _cause(error)
-                raise DownloadFailed(f"{shown} can't be fetched: {cause}", outcome) from error
+                raise DownloadFailed(f"{name} can't be fetched: {cause}", outcome) from error
 
         yield download
 
@@ -98,10 +91,10 @@ async def _follow(
             allow_redirects=False,
         ) as response:
             if response.status not in {301, 302, 303, 307, 308}:
-                return await _read(response, asked, sent, max_bytes)
+                return await read(response, asked, sent, max_bytes)
             url = _redirected(url, response, asked)
     raise DownloadFailed(
-        f"{_shown(asked)} leads through more than {MOST_REDIRECTS} redirects", Outcome.REDIRECT
+        f"{shown(asked)} leads through more than {MOST_REDIRECTS} redirects", Outcome.REDIRECT
     )
 
 
@@ -111,7 +104,7 @@ def _trusted(trust: Trust, url: str, access: Access) -> ssl.SSLContext | bool:
     try:
         return trust.context(access.ca_file)
     except DownloadFailed as error:
-        raise DownloadFailed(f"{_shown(url)} can't be fetched: {error}", error.outcome) from error
+        raise DownloadFailed(f"{shown(url)} can't be fetched: {error}", error.outcome) from error
 
 
 def _conditional(sent: Validators | None) -> dict[str, str]:
@@ -131,7 +124,7 @@ def _redirected(url: str, response: aiohttp.ClientResponse, asked: str) -> str:
         allowed = False
     if not allowed:
         raise DownloadFailed(
-            f"{_shown(asked)} answers {response.status}, a redirect, which is followed only over "
+            f"{shown(asked)} answers {response.status}, a redirect, which is followed only over "
             "https to the same host and port: configure the URL that it leads to",
             Outcome.REDIRECT,
         )
@@ -151,89 +144,6 @@ def same_origin(one: str, other: str) -> bool:
         return _origin(one) == _origin(other)
     except ValueError:
         return False
-
-
-async def _read(
-    response: aiohttp.ClientResponse, url: str, sent: Validators | None, max_bytes: int
-) -> Answer:
-    shown = _shown(url)
-    headers = {
-        name: ", ".join(response.headers.getall(name))
-        for name in _CACHING
-        if name in response.headers
-    }
-    fresh = lifetime(headers, time.time())
-    if response.status == 304:
-        return Answer(None, fresh, _still_valid(response, shown, sent))
-    if response.status != 200:
-        raise DownloadFailed(f"{shown} answers {response.status}", Outcome.STATUS, response.status)
-    _check_content(response, shown)
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(65536):
-        body += chunk
-        if len(body) > max_bytes:
-            raise DownloadFailed(
-                f"{shown} answers with more than limits.keys_bytes, {max_bytes} bytes",
-                Outcome.TOO_LARGE,
-            )
-    return Answer(bytes(body), fresh, _validators(response, url))
-
-
-def _check_content(response: aiohttp.ClientResponse, shown: str) -> None:
-    """JSON is UTF-8 (RFC 8259, section 8.1): read as something else it might say other things."""
-    kind, _, parameters = response.headers.get("content-type", "").partition(";")
-    kind = kind.strip().lower()
-    if kind not in _CONTENT and not kind.endswith("+json"):
-        raise DownloadFailed(
-            f"{shown} answers with {quoted(kind)} and not with JSON: it may be a page for people",
-            Outcome.MALFORMED,
-        )
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        charset = value.strip().strip('"').lower()
-        if name.strip().lower() == "charset" and charset not in _CHARSETS:
-            raise DownloadFailed(
-                f"{shown} answers in the charset {quoted(charset)}; JSON is in UTF-8",
-                Outcome.MALFORMED,
-            )
-
-
-def _validators(response: aiohttp.ClientResponse, url: str) -> Validators | None:
-    found = Validators(
-        url,
-        _sendable(response.headers.get("etag", "")),
-        _sendable(response.headers.get("last-modified", "")),
-    )
-    return found if found.etag or found.last_modified else None
-
-
-def _sendable(value: str) -> str:
-    proper = len(value) <= _LONGEST_VALIDATOR and value.isascii() and value.isprintable()
-    return value if proper else ""
-
-
-def _still_valid(
-    response: aiohttp.ClientResponse, shown: str, sent: Validators | None
-) -> Validators:
-    """The validators that a 304 confirms: those that were sent."""
-    if sent is None:
-        raise DownloadFailed(
-            f"{shown} answers 304 (not modified) to a request without condition",
-            Outcome.STATUS,
-            304,
-        )
-    etag = response.headers.get("etag", "")
-    if sent.etag and etag and etag.removeprefix("W/") != sent.etag.removeprefix("W/"):
-        raise DownloadFailed(
-            f"{shown} answers 304 (not modified) for another version than was asked about",
-            Outcome.STATUS,
-            304,
-        )
-    return sent
-
-
-def _shown(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def _cause(error: Exception) -> tuple[Outcome, str]:

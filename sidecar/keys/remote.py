@@ -3,54 +3,27 @@
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
-from sidecar.keys.absent import AbsentKeys
-from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
+from sidecar.keys.answer import Answer, DownloadFailed, Outcome
+from sidecar.keys.held import Held, State, parse
 from sidecar.keys.saved import Snapshots, Vault
 from sidecar.keys.schedule import Schedule
 from sidecar.keys.source import Fetch
-from sidecar.token.keyset import KeySet, parse_jwks
+from sidecar.token.keyset import KeySet
 from sidecar.token.words import duration
 
 MOST_RESTORING: Final = 1.0
 """Seconds that the first fetch waits for the saved keys: a store that hangs holds up nothing."""
+MOST_ASKED: Final = 100
+"""Key ids that are noted while one fetch looks for them, each as long as a token may be."""
 PAST: Final = "the old keys are past max_stale and serve no longer"
 
 Publish = Callable[[str, KeySet | None, str], None]
 """Issuer, its keys or None, and what is wrong, empty where nothing is."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Keys that serve, and what they came from. Moments are on the event loop's clock."""
-
-    keys: KeySet
-    body: bytes = field(repr=False)
-    validators: Validators | None
-    fetched_at: float
-    fresh_until: float
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """All that a RemoteKeys knows, for another one of the same source on the same event loop."""
-
-    held: Held | None = None
-    problem: str = ""
-    """What was wrong with the latest fetch, empty where nothing was."""
-    due: float | None = None
-    """When the keys are fetched next; None where they never were."""
-    failures: int = 0
-    """Fetches that failed since the last good one."""
-    unknown_allowed_at: float = 0.0
-    fetches: Counter[Outcome] = field(default_factory=Counter)
-    absent: AbsentKeys = field(default_factory=AbsentKeys)
 
 
 class RemoteKeys:
@@ -170,7 +143,8 @@ class RemoteKeys:
         """
         if self._absent.has(key_id, _time()):
             return False
-        if self._running is not None or _time() >= self._unknown_allowed_at:
+        may_fetch = self._running is not None or _time() >= self._unknown_allowed_at
+        if may_fetch and len(self._asked) < MOST_ASKED:
             self._asked.add(key_id)
         return await self.refresh(at_most)
 
@@ -214,7 +188,7 @@ class RemoteKeys:
             return
         saved, age = found
         try:
-            keys = _parse(saved.body)
+            keys = parse(saved.body)
         except DownloadFailed as error:
             log.warning("issuer %s: the saved keys are of no use: %s", self._issuer_name, error)
             return
@@ -265,7 +239,7 @@ class RemoteKeys:
             return held.keys, held.body
         if answer.body is None:
             raise DownloadFailed("not modified, and there were no keys", Outcome.STATUS)
-        keys = _parse(answer.body)
+        keys = parse(answer.body)
         news = [str(one) for one in keys.unusable]
         if held is None or news != [str(one) for one in held.keys.unusable]:
             for one in news:
@@ -336,18 +310,6 @@ class RemoteKeys:
 
     def _wall(self, moment: float) -> float:
         return self._now() + moment - _time()
-
-
-def _parse(body: bytes) -> KeySet:
-    try:
-        keys = parse_jwks(body)
-    except ValueError as error:
-        problem = f"the answer is no JWK Set: {error}"
-        raise DownloadFailed(problem, Outcome.MALFORMED) from error
-    if not keys.keys:
-        problems = "; ".join(str(one) for one in keys.unusable[:5]) or "it is empty"
-        raise DownloadFailed(f"the JWK Set has no usable key: {problems}", Outcome.NO_KEYS)
-    return keys
 
 
 def _time() -> float:

@@ -1,7 +1,7 @@
 """From an issuer's settings to what fetches its JWK Set."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sidecar.config.issuers import Issuer, IssuerKeys, discovery_url
@@ -18,10 +18,10 @@ True: the fetch before failed, so that nothing found earlier is relied on."""
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an issuer's keys come from. Two that are equal have the same keys."""
+    """Where an issuer's keys come from. What one of an equal source knows holds for the other."""
 
     issuer: str
-    url: str | None
+    url: str | None = field(repr=False)
     """None: its discovery document has it."""
     access: Access
 

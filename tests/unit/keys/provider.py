@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
-from sidecar.keys.remote import RemoteKeys, State
+from sidecar.keys.held import State
+from sidecar.keys.remote import RemoteKeys
 from sidecar.keys.saved import Snapshots
 from sidecar.keys.schedule import Schedule
 from sidecar.token.keyset import KeySet

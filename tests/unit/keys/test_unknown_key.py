@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 
+from sidecar.keys.remote import MOST_ASKED
 from tests.simulated_time import in_simulated_time
 from tests.unit.keys.provider import (
     ANSWERS_500,
@@ -237,3 +238,14 @@ async def test_a_key_that_is_there_by_now_is_not_taken_for_absent() -> None:
         assert issuer.key_ids() == ("k1",)
         await until(120)
         assert await issuer.keys.fetch_unknown_key("k2", 10)
+
+
+@in_simulated_time
+async def test_a_flood_during_a_fetch_is_not_remembered_without_bound() -> None:
+    provider = Provider(K1, K1, delay=2)
+    async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+        await until(20)
+        kids = [f"random-{number}" for number in range(10 * MOST_ASKED)]
+        await asyncio.gather(*(issuer.keys.fetch_unknown_key(kid, 10) for kid in kids))
+        assert len(issuer.keys.state.absent) == MOST_ASKED
+    assert len(provider.asked_at) == 2
