@@ -16,7 +16,7 @@ stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.p
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format proto docs lock release-contract bench conformance fuzz demo clean
+.PHONY: help setup run test lint format proto docs lock release-contract bench fleet conformance fuzz demo clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ release-contract: setup ## At a release only: make proto/ what later changes mus
 
 bench: setup ## Measure the cost of a call
 	$(BIN)/python -m bench
+
+fleet: setup ## Simulate what ten thousand sidecars ask of a provider of keys
+	$(BIN)/python -m bench.fleet
 
 conformance: setup ## Judge the cases in the file CASES and write docs/conformance.md
 	$(BIN)/python -m tests.conformance "$(CASES)"

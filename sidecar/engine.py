@@ -38,8 +38,8 @@ class KeySource(Protocol):
     async def wait_for_keys(self, at_most: float) -> None:
         """Waits for the fetch that is under way, if one is."""
 
-    async def fetch_unknown_key(self, at_most: float) -> bool:
-        """Fetches again where that is allowed; whether the keys may be others now."""
+    async def fetch_unknown_key(self, key_id: str, at_most: float) -> bool:
+        """Fetches for this `kid` where that is allowed; whether the keys may be others now."""
 
 
 class Engine:
@@ -105,8 +105,8 @@ class Engine:
         if refusal.reason is Reason.KEYS_UNAVAILABLE:
             await source.wait_for_keys(at_most)
             return True
-        if refusal.reason is Reason.KEY_NOT_FOUND:
-            return await source.fetch_unknown_key(at_most)
+        if refusal.reason is Reason.KEY_NOT_FOUND and refusal.key_id is not None:
+            return await source.fetch_unknown_key(refusal.key_id, at_most)
         return False
 
     def mint(self, order: Order) -> Minted:

@@ -166,26 +166,30 @@ class Sidecar:
         if not remote:
             return
         from sidecar.keys.download import downloader
-        from sidecar.keys.remote import RemoteKeys, fetcher, schedule_of
+        from sidecar.keys.places import Places
+        from sidecar.keys.remote import RemoteKeys
+        from sidecar.keys.schedule import schedule_of
+        from sidecar.keys.source import fetcher, source_of
 
         limits = self._settings.limits
-        download = await stack.enter_async_context(
-            downloader(limits.keys_bytes, limits.concurrent_fetches)
-        )
+        download = await stack.enter_async_context(downloader(limits.keys_bytes))
+        places = Places(limits.concurrent_fetches)
         sources = {
             one.name: RemoteKeys(
                 one.name,
                 schedule_of(one.keys),
-                fetcher(one, download),
+                fetcher(one.name, source_of(one), download, places),
                 self._publish,
                 random.random,
             )
             for one in remote
         }
         self.engine.key_sources = sources
-        tasks = [asyncio.create_task(source.run()) for source in sources.values()]
-        tasks.append(asyncio.create_task(self._keep_health()))
-        stack.push_async_callback(partial(_cancel, tasks))
+        keeping_health = asyncio.create_task(self._keep_health())
+        stack.push_async_callback(partial(_cancel, [keeping_health]))
+        for source in sources.values():
+            stack.push_async_callback(source.stop)
+            source.start()
 
     async def _start_http(self, stack: AsyncExitStack) -> None:
         if self._settings.http is None:

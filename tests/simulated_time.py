@@ -14,11 +14,15 @@ class Deadlock(Exception):
 
 
 class SimulatedTimeLoop(asyncio.SelectorEventLoop):
-    """Starts at 0; while nothing is ready to run, the clock moves on to the next timer."""
+    """Starts at 0; while nothing is ready to run, the clock moves on to the next timer.
 
-    def __init__(self) -> None:
+    With sockets there may be something on its way: the clock then waits for it so many real
+    seconds before it moves.
+    """
+
+    def __init__(self, patience: float = 0.0) -> None:
         self._now = 0.0
-        super().__init__(_Jumping(self))
+        super().__init__(_Jumping(self, patience))
 
     def time(self) -> float:
         """Simulated seconds."""
@@ -32,12 +36,14 @@ class SimulatedTimeLoop(asyncio.SelectorEventLoop):
 class _Jumping(selectors.SelectSelector):
     """Waits for nothing: what the loop would have waited passes on its clock instead."""
 
-    def __init__(self, loop: SimulatedTimeLoop) -> None:
+    def __init__(self, loop: SimulatedTimeLoop, patience: float) -> None:
         super().__init__()
         self._loop = loop
+        self._patience = patience
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        due = timeout is not None and timeout <= 0
+        ready = super().select(0 if due else self._patience)
         if ready:
             return ready
         if timeout is None:
@@ -48,10 +54,22 @@ class _Jumping(selectors.SelectSelector):
 
 def in_simulated_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Runs an asynchronous test on a loop of its own with simulated time."""
+    return _on(SimulatedTimeLoop, test)
 
+
+def in_simulated_time_with_sockets(
+    test: Callable[P, Coroutine[Any, Any, None]],
+) -> Callable[P, None]:
+    """As `in_simulated_time`, of a test whose sockets have both ends on the test's own loop."""
+    return _on(lambda: SimulatedTimeLoop(patience=0.02), test)
+
+
+def _on(
+    loop: Callable[[], asyncio.AbstractEventLoop], test: Callable[P, Coroutine[Any, Any, None]]
+) -> Callable[P, None]:
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        with asyncio.Runner(loop_factory=SimulatedTimeLoop) as runner:
+        with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(test(*args, **kwargs))
 
     return run

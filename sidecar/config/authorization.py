@@ -24,7 +24,7 @@ def _settable(name: str) -> str:
     return name
 
 
-def _once(headers: object) -> object:
+def one_of_each(headers: object) -> object:
     """Two names that differ in case only are one header."""
     if isinstance(headers, dict):
         for name, count in Counter(str(one).lower() for one in headers).items():
@@ -41,7 +41,7 @@ HeaderName = Annotated[
 """In lower case, whatever the file has."""
 NewHeader = Annotated[HeaderName, AfterValidator(_settable)]
 """A header that may be set for the upstream."""
-NewHeaders = Annotated[dict[NewHeader, Text], BeforeValidator(_once)]
+NewHeaders = Annotated[dict[NewHeader, Text], BeforeValidator(one_of_each)]
 
 
 class TokenSource(Section):

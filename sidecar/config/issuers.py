@@ -1,16 +1,19 @@
 """Whose tokens are accepted, where their keys are, and what the tokens must say."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     field_serializer,
 )
 
 from sidecar.config.algorithms import AlgorithmName
+from sidecar.config.authorization import HeaderName, one_of_each
 from sidecar.config.keyfiles import CertificateFile, KeyFile, inline_keys
 from sidecar.config.secrets import Secret
 from sidecar.config.section import (
@@ -25,6 +28,7 @@ from sidecar.config.section import (
     Texts,
     TextsOrAny,
     fault,
+    faults,
 )
 from sidecar.config.units import Duration, lasting
 from sidecar.token.algorithms import ASYMMETRIC, SYMMETRIC
@@ -43,7 +47,15 @@ _PUBLIC_MEMBERS: Final = frozenset(
     {"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e", "pub"}
     | {"x5u", "x5c", "x5t", "x5t#S256"}
 )
-_REMOTE: Final = ("refresh", "timeout", "unknown_key_interval", "max_stale", "required", "ca_file")
+_OWN_HEADERS: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "content-length", "cookie", "host"}
+    | {"if-modified-since", "if-none-match", "proxy-authorization", "te", "transfer-encoding"}
+    | {"upgrade"}
+)
+_REMOTE: Final = (
+    *("refresh", "timeout", "unknown_key_interval", "max_stale", "required"),
+    *("ca_file", "proxy_url", "headers"),
+)
 
 
 def discovery_url(issuer: str) -> str:
@@ -72,6 +84,34 @@ def _http_url(text: str) -> str:
     if wrong is not None:
         raise fault(wrong)
     return text
+
+
+def _proxy_url(text: str) -> str:
+    """As `_http_url`; a connection to the proxy itself is never TLS."""
+    wrong = _wrong_with_url(text)
+    if wrong is not None or urlsplit(text).scheme != "http":
+        raise fault(
+            "must be the URL of an HTTP proxy without user name and password, such as "
+            "http://proxy:3128"
+        )
+    return text
+
+
+def _request_header(name: str) -> str:
+    if name in _OWN_HEADERS:
+        raise fault(f"sets {name}, which the sidecar sends itself; remove it")
+    return name
+
+
+def _sendable(headers: dict[str, Secret]) -> dict[str, Secret]:
+    found: list[Fault] = [
+        ((name,), "must be printable ASCII, without line ends or spaces around it")
+        for name, secret in headers.items()
+        if re.fullmatch(rb"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.material) is None
+    ]
+    if found:
+        raise faults(found)
+    return headers
 
 
 def _inline(jwks: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +143,14 @@ ClaimValues = Annotated[dict[str, Any], AfterValidator(_claims)]
 """Path of a claim to the value that it must have, or a list of these."""
 
 
+RequestHeaders = Annotated[
+    dict[Annotated[HeaderName, AfterValidator(_request_header)], Secret],
+    BeforeValidator(one_of_each),
+    AfterValidator(_sendable),
+]
+"""Name of a header to where its value is."""
+
+
 class IssuerKeys(Section):
     """Where an issuer's keys come from: exactly one of the first five."""
 
@@ -132,6 +180,10 @@ class IssuerKeys(Section):
     """Whether the sidecar is ready only with these keys."""
     ca_file: Maybe[CertificateFile] = None
     """Certificates that the server is trusted by, instead of the system's."""
+    proxy_url: Maybe[Annotated[Text, AfterValidator(_proxy_url)]] = None
+    """HTTP proxy to the server; absent: none, whatever the environment says."""
+    headers: RequestHeaders = Field(default_factory=dict)
+    """Headers that the server is sent, and where their values are."""
 
     @property
     def are_remote(self) -> bool:

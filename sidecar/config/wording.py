@@ -1,7 +1,7 @@
 """What validation found, in our own words. No value that may be a secret is quoted."""
 
 from collections.abc import Iterator
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -47,7 +47,12 @@ def _worded(details: ErrorDetails, root: object) -> Iterator[tuple[Place, str]]:
     elif details["type"] == "missing":
         yield place, "is missing"
     else:
-        yield place, _sentence(details, hidden=not _SECRETS.isdisjoint(place))
+        yield place, _sentence(details, hidden=_is_secret(place))
+
+
+def _is_secret(place: Place) -> bool:
+    """Whether a secret may stand there; the headers of keys are sent, and those of others named."""
+    return not _SECRETS.isdisjoint(place) or place[2:4] == ("keys", "headers")
 
 
 def _sentence(details: ErrorDetails, hidden: bool) -> str:
@@ -80,7 +85,7 @@ def _unknown_key(place: Place, root: object) -> tuple[Place, str]:
     near = nearest(str(key), known)
     if near is not None:
         return place, f'unknown key; did you mean "{near}"?'
-    if not _SECRETS.isdisjoint(above):
+    if _is_secret(tuple(above)):
         # The key may be the secret: `{TEXT}` is a mapping with a key and no value.
         return tuple(above), f"has an unknown key; known are {names(known)}"
     return place, f"unknown key; known are {names(known)}"
@@ -88,11 +93,20 @@ def _unknown_key(place: Place, root: object) -> tuple[Place, str]:
 
 def _section_at(root: object, path: Place) -> type[BaseModel] | None:
     section = _section_in(root)
+    names_a_member = False
     for step in path:
-        if isinstance(step, str):
+        if isinstance(step, str) and not names_a_member:
             field = section.model_fields.get(step) if section else None
             section = _section_in(field.annotation) if field else None
+            names_a_member = field is not None and _is_mapping(field.annotation)
+        else:
+            names_a_member = False
     return section
+
+
+def _is_mapping(annotation: Any) -> bool:
+    """Whether the keys below are names that the file chooses."""
+    return get_origin(annotation) is dict or any(map(_is_mapping, get_args(annotation)))
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:

@@ -3,109 +3,167 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-Download = Callable[[str, float, Path | None], Awaitable[bytes]]
-"""The body at a URL, within so many seconds, trusting this CA file instead of the system's."""
+from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
+from sidecar.keys.resolver import Resolver
+from sidecar.keys.response import read, shown
+from sidecar.keys.trust import Trust
+
+MOST_REDIRECTS: Final = 3
 
 
-class DownloadFailed(Exception):
-    """A document could not be had. The message says why and never holds its content."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a server is reached: the whole time for one document, in seconds, and the rest."""
+
+    seconds: float
+    ca_file: Path | None = None
+    """Certificates that it is trusted by, instead of the system's."""
+    proxy_url: str | None = None
+    """None: no proxy, whatever the environment says."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent along. They may be secrets."""
+
+
+Download = Callable[[str, Access, Validators | None], Awaitable[Answer]]
+"""The document at a URL, or word that it is the one of these validators."""
 
 
 @asynccontextmanager
-async def downloader(max_bytes: int, concurrent: int) -> AsyncIterator[Download]:
-    """A `Download` of bodies of up to `max_bytes`, at most `concurrent` at a time.
+async def downloader(max_bytes: int, resolver: Resolver | None = None) -> AsyncIterator[Download]:
+    """A `Download` of bodies of up to `max_bytes`.
 
-    It raises DownloadFailed for anything but a 200 with a whole body within the time: redirects
-    are not followed, since the configuration alone says where keys come from. Waiting for one
-    of the places takes nothing of a download's time. Messages leave out the query of the URL,
-    which may hold a secret.
+    It raises DownloadFailed for anything but a 200 with a whole body of JSON within the time, or
+    a 304 to validators that were sent. Redirects are followed only over HTTPS to the same host
+    and port, since the configuration alone says where keys come from. Every document has a
+    connection of its own, so certificates are always checked. Messages leave out the query of
+    the URL, which may hold a secret.
     """
-    places = asyncio.Semaphore(concurrent)
-    contexts: dict[Path | None, ssl.SSLContext] = {}
-
-    def trust(url: str, ca_file: Path | None) -> ssl.SSLContext | bool:
-        """What TLS is checked with: it takes megabytes, so it is loaded where it is needed."""
-        if not url.lower().startswith("https:"):
-            return True
-        if ca_file not in contexts:
-            contexts[ca_file] = _context(url, ca_file)
-        return contexts[ca_file]
-
+    trust = Trust()
+    connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver or Resolver())
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"accept": "application/jwk-set+json, application/json"},
-        connector=aiohttp.TCPConnector(limit=concurrent),
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None),
+        trust_env=False,
     ) as session:
 
-        async def download(url: str, seconds: float, ca_file: Path | None) -> bytes:
-            shown = _shown(url)
+        async def download(url: str, access: Access, validators: Validators | None) -> Answer:
+            name = shown(url)
+            sent = validators if validators is not None and validators.url == url else None
             try:
-                async with places, asyncio.timeout(seconds):
-                    return await _get(session, url, trust(url, ca_file), max_bytes)
+                async with asyncio.timeout(access.seconds):
+                    return await _follow(session, trust, url, access, sent, max_bytes)
             except TimeoutError as error:
-                raise DownloadFailed(f"{shown} did not answer within {seconds:g} s") from error
+                problem = f"{name} did not answer within {access.seconds:g} s"
+                raise DownloadFailed(problem, Outcome.TIMEOUT) from error
             except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise DownloadFailed(f"{shown} can't be fetched: {_cause(error)}") from error
+                outcome, cause = _cause(error)
+                raise DownloadFailed(f"{name} can't be fetched: {cause}", outcome) from error
 
         yield download
 
 
-async def _get(
-    session: aiohttp.ClientSession, url: str, trusted: ssl.SSLContext | bool, max_bytes: int
-) -> bytes:
-    shown = _shown(url)
-    async with session.get(url, ssl=trusted, allow_redirects=False) as response:
-        if response.status in range(300, 400):
-            raise DownloadFailed(
-                f"{shown} answers {response.status}, a redirect, which is not followed: "
-                "configure the URL that it leads to"
-            )
-        if response.status != 200:
-            raise DownloadFailed(f"{shown} answers {response.status}")
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(65536):
-            body += chunk
-            if len(body) > max_bytes:
-                raise DownloadFailed(
-                    f"{shown} answers with more than limits.keys_bytes, {max_bytes} bytes"
-                )
-        return bytes(body)
+async def _follow(
+    session: aiohttp.ClientSession,
+    trust: Trust,
+    url: str,
+    access: Access,
+    sent: Validators | None,
+    max_bytes: int,
+) -> Answer:
+    asked = url
+    for _ in range(1 + MOST_REDIRECTS):
+        async with session.get(
+            url,
+            ssl=_trusted(trust, url, access),
+            proxy=access.proxy_url,
+            headers={**access.headers, **_conditional(sent)},
+            allow_redirects=False,
+        ) as response:
+            if response.status not in {301, 302, 303, 307, 308}:
+                return await read(response, asked, sent, max_bytes)
+            url = _redirected(url, response, asked)
+    raise DownloadFailed(
+        f"{shown(asked)} leads through more than {MOST_REDIRECTS} redirects", Outcome.REDIRECT
+    )
 
 
-def _context(url: str, ca_file: Path | None) -> ssl.SSLContext:
+def _trusted(trust: Trust, url: str, access: Access) -> ssl.SSLContext | bool:
+    if not url.lower().startswith("https:"):
+        return True
     try:
-        return ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError as error:
-        problem = "holds no PEM certificate"
-        raise DownloadFailed(f"{_shown(url)} can't be fetched: {ca_file} {problem}") from error
-    except OSError as error:
-        problem = f"can't be read ({_strerror(error)})"
-        raise DownloadFailed(f"{_shown(url)} can't be fetched: {ca_file} {problem}") from error
+        return trust.context(access.ca_file)
+    except DownloadFailed as error:
+        raise DownloadFailed(f"{shown(url)} can't be fetched: {error}", error.outcome) from error
 
 
-def _shown(url: str) -> str:
-    return url.partition("?")[0]
+def _conditional(sent: Validators | None) -> dict[str, str]:
+    named = {
+        "if-none-match": sent.etag if sent else "",
+        "if-modified-since": sent.last_modified if sent else "",
+    }
+    return {name: value for name, value in named.items() if value}
 
 
-def _cause(error: Exception) -> str:
+def _redirected(url: str, response: aiohttp.ClientResponse, asked: str) -> str:
+    """Where a redirect leads, if it may be followed."""
+    try:
+        there = urljoin(url, response.headers.get("location", ""))
+        allowed = _origin(there) == ("https", *_origin(url)[1:]) and "@" not in there
+    except ValueError:
+        allowed = False
+    if not allowed:
+        raise DownloadFailed(
+            f"{shown(asked)} answers {response.status}, a redirect, which is followed only over "
+            "https to the same host and port: configure the URL that it leads to",
+            Outcome.REDIRECT,
+        )
+    return there
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port; raises ValueError where it has none that are proper."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two URLs have scheme, host and port in common."""
+    try:
+        return _origin(one) == _origin(other)
+    except ValueError:
+        return False
+
+
+def _cause(error: Exception) -> tuple[Outcome, str]:
     """What went wrong, without what the server sent, which messages of aiohttp quote."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its TLS certificate is not trusted ({error.certificate_error})"
+        return Outcome.TLS, f"its TLS certificate is not trusted ({error.certificate_error})"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return f"no TLS connection ({error.os_error})"
+        return Outcome.TLS, f"no TLS connection ({error.os_error})"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return Outcome.UNREACHABLE, f"no connection to the proxy: {_strerror(error.os_error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection to {error.host}:{error.port}: {_strerror(error.os_error)}"
+        address = f"{error.host}:{error.port}"
+        return Outcome.UNREACHABLE, f"no connection to {address}: {_strerror(error.os_error)}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Outcome.UNREACHABLE, f"the proxy answers {error.status}"
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
-        return "its answer is not whole and proper HTTP"
+        return Outcome.MALFORMED, "its answer is not whole and proper HTTP"
     if isinstance(error, aiohttp.InvalidURL):
-        return "it is no URL"
-    return str(error) or type(error).__name__
+        return Outcome.UNREACHABLE, "it is no URL"
+    return Outcome.UNREACHABLE, str(error) or type(error).__name__
 
 
 def _strerror(error: OSError) -> str:

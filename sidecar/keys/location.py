@@ -1,46 +1,106 @@
-"""The URL of an issuer's JWK Set: configured, or found by OpenID Connect Discovery 1.0."""
+"""The URL of an issuer's JWK Set, found by discovery: OpenID Connect Discovery 1.0, RFC 8414."""
 
-from pathlib import Path
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sidecar.config.issuers import discovery_url
-from sidecar.keys.download import Download, DownloadFailed
+from sidecar.keys.answer import Answer, DownloadFailed, Outcome
+from sidecar.keys.download import Access, Download
 from sidecar.token.strict_json import parse_object
 from sidecar.token.words import names, quoted
 
-_DEPTH = 16
+SHORTEST: Final = 60.0
+LONGEST: Final = 3600.0
+"""Seconds between two readings of the document; the latter also where it doesn't say."""
+_DEPTH: Final = 16
 
 
-async def discover_jwks_url(
-    issuer: str, download: Download, seconds: float, ca_file: Path | None
-) -> str:
-    """The `jwks_uri` of the issuer's discovery document.
+class Location:
+    """Where an issuer's JWK Set is, as its discovery document says.
 
-    Raises DownloadFailed where there is none, where the document is another issuer's
-    (section 4.3), or where it leads from HTTPS to plain HTTP.
+    The document is read again after the time that it is fresh for, which counts as a minute at
+    least and an hour at most, and after `forget`. Runs on the event loop's clock.
     """
-    url = discovery_url(issuer)
+
+    def __init__(self, issuer: str, download: Download, access: Access) -> None:
+        self._issuer = issuer
+        self._download = download
+        self._access = access
+        self._url: str | None = None
+        self._known_until = 0.0
+
+    async def url(self) -> str:
+        """The `jwks_uri`; raises DownloadFailed as `jwks_url`, or where there is no document."""
+        loop = asyncio.get_running_loop()
+        if self._url is None or loop.time() >= self._known_until:
+            self._url = None
+            url, answer = await self._document()
+            self._url = jwks_url(self._issuer, url, answer.body or b"")
+            fresh = LONGEST if answer.lifetime is None else answer.lifetime
+            self._known_until = loop.time() + min(max(fresh, SHORTEST), LONGEST)
+        return self._url
+
+    def forget(self) -> None:
+        """The document is read again before the next fetch: the location failed."""
+        self._url = None
+
+    async def _document(self) -> tuple[str, Answer]:
+        url = discovery_url(self._issuer)
+        try:
+            return url, await self._download(url, self._access, None)
+        except DownloadFailed as error:
+            if error.status != 404:
+                raise
+        other = metadata_url(self._issuer)
+        try:
+            return other, await self._download(other, self._access, None)
+        except DownloadFailed as error:
+            raise DownloadFailed(
+                f"{url} answers 404; {error}", error.outcome, error.status
+            ) from error
+
+
+def metadata_url(issuer: str) -> str:
+    """Where an issuer's metadata is by RFC 8414, section 3.1: its path comes last."""
+    parts = urlsplit(issuer)
+    root = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server"
+    return root + parts.path.removesuffix("/")
+
+
+def jwks_url(issuer: str, url: str, document: bytes) -> str:
+    """The `jwks_uri` of the issuer's document, which was found at `url`.
+
+    Its host may be another than the issuer's. Raises DownloadFailed where the document is
+    another issuer's (section 4.3), or where it leads from HTTPS to plain HTTP.
+    """
     try:
-        document = parse_object(await download(url, seconds, ca_file), _DEPTH)
+        members: Mapping[str, Any] = parse_object(document, _DEPTH)
     except ValueError as error:
-        raise DownloadFailed(f"{url} is no discovery document: {error}") from error
-    if document.get("issuer") != issuer:
+        problem = f"{url} is no discovery document: {error}"
+        raise DownloadFailed(problem, Outcome.MALFORMED) from error
+    if members.get("issuer") != issuer:
         raise DownloadFailed(
-            f"{url} is of issuer {quoted(document.get('issuer'))}, and {quoted(issuer)} is "
-            "configured; they must be equal"
+            f"{url} is of issuer {quoted(members.get('issuer'))}, and {quoted(issuer)} is "
+            "configured; they must be equal",
+            Outcome.WRONG_ISSUER,
         )
-    jwks_uri = document.get("jwks_uri")
-    schemes = {"https"} if _scheme(issuer) == "https" else {"http", "https"}
+    jwks_uri = members.get("jwks_uri")
+    schemes = {"https"} if urlsplit(issuer).scheme == "https" else {"http", "https"}
     if not isinstance(jwks_uri, str) or _scheme(jwks_uri) not in schemes:
         raise DownloadFailed(
-            f"{url} has the jwks_uri {quoted(jwks_uri)}; it must be a URL with {names(schemes)}"
+            f"{url} has the jwks_uri {quoted(jwks_uri)}; it must be a URL with {names(schemes)}",
+            Outcome.WRONG_ISSUER,
         )
     return jwks_uri
 
 
 def _scheme(url: str) -> str:
-    """The scheme of a URL in lower case, empty where it is none or no part of one line."""
+    """The scheme of a URL in lower case, empty where it is none that has a host."""
     try:
-        return urlsplit(url).scheme if url.isascii() and url.isprintable() else ""
+        parts = urlsplit(url)
     except ValueError:
         return ""
+    proper = url.isascii() and url.isprintable() and parts.hostname and "@" not in parts.netloc
+    return parts.scheme if proper else ""

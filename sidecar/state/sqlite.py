@@ -156,7 +156,8 @@ def _connect(path: str) -> sqlite3.Connection:
 def _prepare(path: str, connection: sqlite3.Connection) -> None:
     for pragma in _PRAGMAS:
         connection.execute(pragma)
-    _check_ours(path, connection)
+    with _transaction(connection, "DEFERRED"):
+        _check_ours(path, connection)
     if _patiently(connection, "PRAGMA journal_mode = WAL") != "wal":
         raise StoreFailed(
             f"{path}: its file system has no write-ahead log for SQLite, as network file systems "
@@ -169,7 +170,10 @@ def _prepare(path: str, connection: sqlite3.Connection) -> None:
 
 
 def _check_ours(path: str, connection: sqlite3.Connection) -> int:
-    """The version of the schema, 0 for an empty file."""
+    """The version of the schema, 0 for an empty file.
+
+    In a transaction: another process may just be making the tables.
+    """
     schema = int(_patiently(connection, "PRAGMA user_version"))
     application = int(_patiently(connection, "PRAGMA application_id"))
     if application == APPLICATION and schema <= SCHEMA:
@@ -198,9 +202,9 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> int | str:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Makes what is written inside take effect as one, or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """Makes what is written inside take effect as one, or not at all; DEFERRED: for reading."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")

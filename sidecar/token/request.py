@@ -70,6 +70,8 @@ class Refusal:
     """The configured issuer that was chosen, empty where none was."""
     scopes: tuple[str, ...] = ()
     """The scopes that were needed, where these are the reason."""
+    key_id: str | None = None
+    """The `kid` that the issuer's keys lack, where that is the reason."""
 
 
 Verdict = Verified | Refusal

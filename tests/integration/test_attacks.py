@@ -18,9 +18,11 @@ from deploy.demo.stage import free_port
 from sidecar.api.listener import ListenFailed, check_free
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.config.addresses import Address
-from sidecar.keys.download import DownloadFailed, downloader
+from sidecar.keys.answer import Answer, DownloadFailed
+from sidecar.keys.download import Access, downloader
 from sidecar.keys.generated import generate_private_key
-from sidecar.keys.location import discover_jwks_url
+from sidecar.keys.location import Location
+from sidecar.keys.places import Places
 from sidecar.token.jwk import public_jwk
 from sidecar.token.key import from_public_key
 from sidecar.token.keyset import from_jwks
@@ -107,11 +109,14 @@ async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() 
     async with (
         answering(b"") as hanging,
         answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as good,
-        downloader(100, 1) as download,
+        downloader(100) as download,
     ):
-        slow = asyncio.ensure_future(download(hanging, 0.6, None))
+        places = Places(1)
+        hang = places.run("slow", lambda: download(hanging, Access(0.6), None))
+        slow = asyncio.ensure_future(hang)
         await asyncio.sleep(0.1)
-        assert await download(good, 0.3, None) == b"{}"
+        answer = await places.run("good", lambda: download(good, Access(0.3), None))
+        assert answer.body == b"{}"
         with pytest.raises(DownloadFailed, match=r"did not answer within 0\.6 s"):
             await slow
 
@@ -148,11 +153,11 @@ def test_no_repr_has_the_token(value: object) -> None:
     "uri", ["https://[keys", "https://keys/\nERROR forged", "https://k\0", "x"]
 )
 async def test_a_jwks_uri_that_is_no_url_is_refused_as_such(uri: str) -> None:
-    async def download(*_: object) -> bytes:
-        return json.dumps({"issuer": "https://i", "jwks_uri": uri}).encode()
+    async def download(*_: object) -> Answer:
+        return Answer(json.dumps({"issuer": "https://i", "jwks_uri": uri}).encode())
 
     with pytest.raises(DownloadFailed, match=r"has the jwks_uri .*; it must be a URL") as caught:
-        await discover_jwks_url("https://i", download, 1, None)
+        await Location("https://i", download, Access(1)).url()
     assert "\n" not in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -244,3 +245,75 @@ async def test_a_discovery_document_of_another_issuer_is_refused(
     async with trusting(tmp_path, provider, "discovery: true", provider.url) as sidecar:
         answer = await sidecar.validate(mint(issuer=provider.url))
         assert_refused(answer, "KEYS_UNAVAILABLE", "https://evil.example", "must be equal")
+
+
+async def test_a_rotation_while_fifty_clients_validate_gives_no_wrong_answer(
+    tmp_path: Path, provider: Provider
+) -> None:
+    keys = f"url: {provider.url}/jwks.json, unknown_key_interval: 0s"
+    forged = ".".join([*mint("k1").split(".")[:2], mint("k2").split(".")[2]])
+    signed_with = "k1"
+    answered: Counter[str] = Counter()
+    busy, enough = asyncio.Event(), asyncio.Event()
+
+    async with trusting(tmp_path, provider, keys) as sidecar:
+        await sidecar.sidecar.wait_until_ready()
+
+        async def validate() -> None:
+            while not enough.is_set():
+                kid = signed_with
+                assert assert_valid(await sidecar.validate(mint(kid))).key_id == kid
+                assert_refused(await sidecar.validate(forged), "SIGNATURE_INVALID")
+                answered[kid] += 1
+                if answered[kid] >= 200:
+                    (enough if kid == "k2" else busy).set()
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(50):
+                clients.create_task(validate())
+            await busy.wait()
+            provider.answer = provider.document(jwks("k1", "k2"))
+            signed_with = "k2"
+    assert provider.requests == 2
+
+
+async def test_a_key_that_was_withdrawn_verifies_no_longer_after_the_next_refresh(
+    tmp_path: Path, provider: Provider
+) -> None:
+    provider.answer = provider.document(jwks("k1", "k2"))
+    keys = f"url: {provider.url}/jwks.json, unknown_key_interval: 0s"
+    async with trusting(tmp_path, provider, keys) as sidecar:
+        await sidecar.sidecar.wait_until_ready()
+        assert_valid(await sidecar.validate(mint("k1")))
+        provider.answer = provider.document(jwks("k2"))
+        await sidecar.sidecar.engine.key_sources["corp"].fetch_unknown_key("k3", 10)
+        assert_refused(await sidecar.validate(mint("k1")), "KEY_NOT_FOUND", '"k2"')
+        assert_valid(await sidecar.validate(mint("k2")))
+
+
+async def test_secret_headers_go_to_the_configured_host_alone(
+    tmp_path: Path, provider: Provider
+) -> None:
+    seen: dict[str, str | None] = {}
+    other = provider.url.replace("127.0.0.1", "localhost")
+
+    async def discover(request: web.Request) -> web.Response:
+        seen[request.path] = request.headers.get("x-api-key")
+        if request.path == "/.well-known/openid-configuration":
+            return web.json_response({"issuer": provider.url, "jwks_uri": f"{other}/keys"})
+        return web.json_response(jwks("k1"))
+
+    provider.answer = discover
+    keys = "discovery: true, headers: {X-Api-Key: {value: sesame}}"
+    async with trusting(tmp_path, provider, keys, provider.url) as sidecar:
+        await sidecar.sidecar.wait_until_ready()
+    assert seen == {"/.well-known/openid-configuration": "sesame", "/keys": None}
+
+
+async def test_stopping_does_not_wait_for_a_provider_that_hangs(
+    tmp_path: Path, provider: Provider
+) -> None:
+    provider.answer = hang
+    keys = f"url: {provider.url}/jwks.json, timeout: 60s"
+    async with asyncio.timeout(10), trusting(tmp_path, provider, keys):
+        pass

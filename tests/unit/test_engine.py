@@ -29,8 +29,8 @@ class Source:
         self.calls.append(("wait", at_most))
         self._act()
 
-    async def fetch_unknown_key(self, at_most: float) -> bool:
-        self.calls.append(("fetch", at_most))
+    async def fetch_unknown_key(self, key_id: str, at_most: float) -> bool:
+        self.calls.append((f"fetch {key_id}", at_most))
         if self._fetches:
             self._act()
         return self._fetches
@@ -95,13 +95,13 @@ async def test_a_good_token_passes_without_asking_for_keys() -> None:
 async def test_an_unknown_key_is_fetched_once_and_the_token_judged_again() -> None:
     judge, source = engine_that_gets(key_set("k1"), key_set("k2"))
     assert isinstance(await judge.decide(Request(token(kid="k2"))), Verified)
-    assert source.calls == [("fetch", 10.0)]
+    assert source.calls == [("fetch k2", 10.0)]
 
 
 async def test_a_key_that_stays_unknown_is_not_fetched_twice() -> None:
     judge, source = engine_that_gets(key_set("k1"), key_set("k2"))
     assert_refused(await judge.decide(Request(token(kid="k3"))), Reason.KEY_NOT_FOUND)
-    assert source.calls == [("fetch", 10.0)]
+    assert source.calls == [("fetch k3", 10.0)]
 
 
 async def test_between_two_intervals_an_unknown_key_is_refused_at_once() -> None:

@@ -3,7 +3,12 @@ import time
 
 import pytest
 
-from tests.simulated_time import Deadlock, SimulatedTimeLoop, in_simulated_time
+from tests.simulated_time import (
+    Deadlock,
+    SimulatedTimeLoop,
+    in_simulated_time,
+    in_simulated_time_with_sockets,
+)
 
 
 @in_simulated_time
@@ -32,3 +37,18 @@ def test_waiting_for_nothing_is_an_error_and_no_hang() -> None:
     with pytest.raises(Deadlock):
         loop.run_until_complete(waiting)
     loop.close()
+
+
+@in_simulated_time_with_sockets
+async def test_what_is_on_its_way_between_sockets_arrives_before_the_clock_moves() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readline())
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server, asyncio.timeout(1):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"a line\n")
+        assert await reader.readline() == b"a line\n"
+        writer.close()
+        assert asyncio.get_running_loop().time() == 0

@@ -150,7 +150,7 @@ async def test_the_call_waits_for_keys_that_are_being_fetched() -> None:
         async def wait_for_keys(self, at_most: float) -> None:
             raise AssertionError("the keys are there, but none of them is the token's")
 
-        async def fetch_unknown_key(self, at_most: float) -> bool:
+        async def fetch_unknown_key(self, key_id: str, at_most: float) -> bool:
             deciding.snapshot = world(issuer())
             return True
 

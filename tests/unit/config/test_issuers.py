@@ -128,11 +128,82 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             ["keys.timeout: must be at least 1ms and at most 1m; it is 0s"],
             id="no timeout",
         ),
+        pytest.param({"keys": {"url": URL, "proxy_url": "http://proxy:3128"}}, [], id="a proxy"),
+        *(
+            pytest.param(
+                {"keys": {"url": URL, "proxy_url": url}},
+                [
+                    "keys.proxy_url: must be the URL of an HTTP proxy without user name and "
+                    "password, such as http://proxy:3128"
+                ],
+                id=name,
+            )
+            for name, url in {
+                "a proxy that is asked by TLS": "https://proxy:3128",
+                "a proxy with a password": "http://joe:marker@proxy:3128",
+                "a proxy that is no URL": "proxy:3128",
+            }.items()
+        ),
         pytest.param(
-            {"keys": {"url": URL, "proxy_url": "http://x"}},
+            {"keys": {"url": URL, "headers": {"X-Api-Key": {"env": "SECRET"}}}},
+            [],
+            id="a header",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "headers": {"x-api-key": "marker"}}},
             [
-                "keys.proxy_url: unknown key; known are ca_file, discovery, file, inline, key_id, "
-                "max_stale, refresh, required, secret, timeout, unknown_key_interval, url"
+                "keys.headers.x-api-key: must say where the secret is, and not be the secret: "
+                "write {env: NAME}, {file: PATH} or {value: TEXT}"
+            ],
+            id="a header that stands in the file",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "headers": {"x-api-key": {"value": "marker\r\nhost: evil"}}}},
+            [
+                "keys.headers.x-api-key: must be printable ASCII, without line ends or spaces "
+                "around it"
+            ],
+            id="a header of two lines",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "headers": {"x-api-key": {"marker": "a"}}}},
+            [
+                "keys.headers.x-api-key: has an unknown key; known are encoding, env, file, value",
+            ],
+            id="a header whose secret is a key of the mapping",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "headers": {"a": {"env": "SECRET"}, "A": {"env": "SECRET"}}}},
+            ["keys.headers: has header a twice: case makes no difference; remove one"],
+            id="a header twice",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "headers": {"If-None-Match": {"env": "SECRET"}}}},
+            [
+                "keys.headers.If-None-Match: sets if-none-match, which the sidecar sends itself; "
+                "remove it"
+            ],
+            id="a header of the sidecar's own",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "headers": {"x api": {"env": "SECRET"}}}},
+            [
+                'keys.headers["x api"]: must be the name of a header (RFC 9110, section 5.1); it '
+                'is the text "x api"'
+            ],
+            id="a header whose name is none",
+        ),
+        pytest.param(
+            {"keys": {"file": "ec.pub", "headers": {}}},
+            ["keys.headers: has a meaning only with discovery or url; remove it"],
+            id="headers to a file",
+        ),
+        pytest.param(
+            {"keys": {"url": URL, "snapshot": True}},
+            [
+                "keys.snapshot: unknown key; known are ca_file, discovery, file, headers, inline, "
+                "key_id, max_stale, proxy_url, refresh, required, secret, timeout, "
+                "unknown_key_interval, url"
             ],
             id="a setting that is not there yet",
         ),

@@ -20,7 +20,13 @@ EVERYTHING = configuration(
         issuer(
             name="remote",
             issuer="https://a.example",
-            keys={"discovery": True, "refresh": "1500ms", "required": False},
+            keys={
+                "discovery": True,
+                "refresh": "1500ms",
+                "required": False,
+                "proxy_url": "http://proxy:3128",
+                "headers": {"X-Api-Key": {"env": "SECRET"}},
+            },
             algorithms=["RS256", "ES256"],
             critical_headers=["exp"],
         ),
@@ -105,6 +111,13 @@ def test_a_secret_is_shown_by_where_it_is(
     assert [line.strip() for line in block.strip().splitlines()] == [
         line.format(folder.path) for line in lines
     ]
+
+
+def test_the_headers_of_keys_are_shown_without_their_values(folder: Folder) -> None:
+    keys = {"url": "https://a.example/jwks", "headers": {"x-api-key": {"value": "marker"}}}
+    text = show(folder.load(configuration(issuers=[issuer(keys=keys)])))
+    assert "x-api-key:\n        value: '***'\n" in text
+    assert "marker" not in text
 
 
 def settings_in(described: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -25,12 +25,18 @@ class Authority:
         certificate = own.sign(self._key, hashes.SHA256())
         self.ca_file.write_bytes(certificate.public_bytes(Encoding.PEM))
 
-    def server(self, address: str = "127.0.0.1") -> ssl.SSLContext:
-        """What a server at this address needs."""
+    def server(self, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
+        """What a server at this address needs; its certificate is good for so many days."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.renew(context, address, days)
+        return context
+
+    def renew(self, context: ssl.SSLContext, address: str = "127.0.0.1", days: int = 1) -> None:
+        """Gives a server another certificate, for the connections that are still to come."""
         key = ec.generate_private_key(ec.SECP256R1())
         alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
         certificate = (
-            _builder(_name(address), self._name, key)
+            _builder(_name(address), self._name, key, days)
             .add_extension(alternative, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -39,9 +45,7 @@ class Authority:
             certificate.public_bytes(Encoding.PEM)
             + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
-        return context
 
 
 def _name(text: str) -> x509.Name:
@@ -49,7 +53,7 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 1
 ) -> x509.CertificateBuilder:
     today = datetime.now(UTC)
     return (
@@ -58,6 +62,6 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
+        .not_valid_before(today - timedelta(days=2))
+        .not_valid_after(today + timedelta(days=days))
     )

@@ -1,26 +1,34 @@
 """A provider of keys that follows a script, and one issuer's keys as they are published."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from sidecar.keys.download import DownloadFailed
-from sidecar.keys.remote import RemoteKeys, Schedule
+from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
+from sidecar.keys.held import State
+from sidecar.keys.remote import RemoteKeys
+from sidecar.keys.saved import Snapshots
+from sidecar.keys.schedule import Schedule
 from sidecar.token.keyset import KeySet
 from tests.unit.parties import jwk, jwks
 
 TIMEOUT: Final = 5.0
-ANSWERS_500: Final = DownloadFailed("https://login.example.com/jwks answers 500")
-HANGS: Final = DownloadFailed("https://login.example.com/jwks did not answer within 5 s")
+URL: Final = "https://login.example.com/jwks"
+ANSWERS_500: Final = DownloadFailed(f"{URL} answers 500", Outcome.STATUS, 500)
+HANGS: Final = DownloadFailed(f"{URL} did not answer within 5 s", Outcome.TIMEOUT)
 HTML: Final = b"<!DOCTYPE html><title>Maintenance</title>"
 EMPTY: Final = jwks()
 SYMMETRIC: Final = jwks({"kty": "oct", "kid": "h1", "k": "TUFSS0VS"})
 K1: Final = jwks(jwk("k1"))
 K2: Final = jwks(jwk("k2"))
 
-Script = bytes | Exception
+NOT_MODIFIED: Final = Answer(None)
+
+Script = bytes | Answer | Exception
+NOW: Final = 1_800_000_000.0
+"""Seconds since the epoch when the simulated clock is at 0."""
 
 
 class Provider:
@@ -30,6 +38,7 @@ class Provider:
         self._answers = list(answers)
         self._delay = delay
         self.asked_at: list[float] = []
+        self.asked_with: list[tuple[Validators | None, bool]] = []
         self.at_once = 0
         self.most_at_once = 0
         self.cancelled = 0
@@ -38,9 +47,10 @@ class Provider:
         """Follows another script from now on."""
         self._answers = list(answers)
 
-    async def fetch(self) -> bytes:
+    async def fetch(self, validators: Validators | None, anew: bool) -> Answer:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         self.asked_at.append(now())
+        self.asked_with.append((validators, anew))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -52,7 +62,22 @@ class Provider:
             self.at_once -= 1
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return answer if isinstance(answer, Answer) else Answer(answer)
+
+
+def tagged(body: bytes | None, etag: str, lifetime: float | None = None) -> Answer:
+    """An answer that has an entity tag; None: the set is still the one of this tag."""
+    return Answer(body, lifetime, Validators(URL, etag))
+
+
+class Punctual(Schedule):
+    """With the middle of every spread, and the first interval as long as the others."""
+
+    def first_interval(self, lifetime: float | None, random: float) -> float:
+        return self.interval(lifetime, 0.5)
+
+    def unknown_key_pause(self, random: float) -> float:
+        return self.unknown_key_interval
 
 
 @dataclass
@@ -60,7 +85,6 @@ class Issuer:
     """One issuer's keys while they are kept fresh."""
 
     keys: RemoteKeys
-    task: asyncio.Task[None]
     published: list[tuple[float, tuple[str | None, ...] | None, str]] = field(default_factory=list)
     """When, which `kid`s or None, and what was wrong."""
 
@@ -81,24 +105,36 @@ async def running(
     refresh: float = 600.0,
     unknown_key_interval: float = 10.0,
     max_stale: float = 86400.0,
+    kind: type[Schedule] = Punctual,
     random: float = 0.5,
+    initial: State | None = None,
+    snapshots: Snapshots | None = None,
+    wall_clock: Callable[[], float] | None = None,
 ) -> AsyncIterator[Issuer]:
-    """An issuer whose keys are fetched from this provider; `random` 0.5 is no jitter at all."""
+    """An issuer whose keys are fetched from this provider, without any jitter."""
     published: list[tuple[float, tuple[str | None, ...] | None, str]] = []
 
     def publish(_: str, keys: KeySet | None, problem: str) -> None:
         ids = None if keys is None else tuple(key.key_id for key in keys.keys)
         published.append((now(), ids, problem))
 
-    schedule = Schedule(refresh, unknown_key_interval, max_stale)
-    keys = RemoteKeys("corp", schedule, provider.fetch, publish, lambda: random)
-    task = asyncio.create_task(keys.run())
+    keys = RemoteKeys(
+        "corp",
+        kind(refresh, unknown_key_interval, max_stale),
+        provider.fetch,
+        publish,
+        lambda: random,
+        now=wall_clock or (lambda: NOW + now()),
+        initial=initial,
+        snapshots=snapshots,
+        source=URL,
+    )
+    keys.start()
     await asyncio.sleep(0.001)  # the first fetch is under way, and over unless it takes time
     try:
-        yield Issuer(keys, task, published)
+        yield Issuer(keys, published)
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await keys.stop()
 
 
 def now() -> float:

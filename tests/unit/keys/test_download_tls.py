@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from sidecar.keys.download import DownloadFailed, downloader
+from sidecar.keys.answer import DownloadFailed, Outcome
+from sidecar.keys.download import Access, downloader
 from tests.unit.keys.certificates import Authority
-from tests.unit.keys.servers import http, raw
+from tests.unit.keys.servers import Handler, http, raw
 
 
 @pytest.fixture
@@ -19,16 +20,17 @@ async def hello(_: web.BaseRequest) -> web.StreamResponse:
     return web.Response(body=b"hello")
 
 
-async def body(url: str, ca_file: Path | None) -> bytes:
+async def body(url: str, ca_file: Path | None) -> bytes | None:
     """What is downloaded from a URL with this CA file or the system's."""
-    async with downloader(1000, concurrent=2) as download:
-        return await download(url, 5.0, ca_file)
+    async with downloader(1000) as download:
+        return (await download(url, Access(5.0, ca_file), None)).body
 
 
 async def failure(url: str, ca_file: Path | None) -> str:
     """Why nothing is downloaded, with the URL left out."""
     with pytest.raises(DownloadFailed) as failed:
         await body(url, ca_file)
+    assert failed.value.outcome is Outcome.TLS
     return str(failed.value).replace(url, "URL")
 
 
@@ -62,11 +64,116 @@ async def test_a_certificate_of_another_host(authority: Authority) -> None:
 async def test_one_issuers_ca_file_serves_no_other_issuer(authority: Authority) -> None:
     async with (
         http(hello, authority.server()) as url,
-        downloader(1000, concurrent=2) as download,
+        downloader(1000) as download,
     ):
-        assert await download(url, 5.0, authority.ca_file) == b"hello"
+        assert (await download(url, Access(5.0, authority.ca_file), None)).body == b"hello"
         with pytest.raises(DownloadFailed, match="not trusted"):
-            await download(url, 5.0, None)
+            await download(url, Access(5.0), None)
+
+
+async def test_a_ca_file_that_changes_is_read_again(authority: Authority, tmp_path: Path) -> None:
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(Authority(tmp_path, "other").ca_file.read_bytes())
+    async with http(hello, authority.server()) as url, downloader(1000) as download:
+        with pytest.raises(DownloadFailed, match="not trusted"):
+            await download(url, Access(5.0, ca_file), None)
+        ca_file.write_bytes(authority.ca_file.read_bytes() + b"# another length\n")
+        assert (await download(url, Access(5.0, ca_file), None)).body == b"hello"
+
+
+async def test_a_link_that_is_swapped_is_a_ca_file_that_changes(
+    authority: Authority, tmp_path: Path
+) -> None:
+    link = tmp_path / "ca.pem"
+    link.symlink_to(Authority(tmp_path, "other").ca_file)
+    async with http(hello, authority.server()) as url, downloader(1000) as download:
+        with pytest.raises(DownloadFailed, match="not trusted"):
+            await download(url, Access(5.0, link), None)
+        (tmp_path / "new").symlink_to(authority.ca_file)
+        (tmp_path / "new").rename(link)
+        assert (await download(url, Access(5.0, link), None)).body == b"hello"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param("-----BEGIN CERT", id="half written"), pytest.param(None, id="not there")],
+)
+async def test_a_ca_file_that_breaks_leaves_the_old_one_in_use(
+    authority: Authority, content: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http(hello, authority.server()) as url, downloader(1000) as download:
+        access = Access(5.0, authority.ca_file)
+        assert (await download(url, access, None)).body == b"hello"
+        authority.ca_file.unlink()
+        if content is not None:
+            authority.ca_file.write_text(content)
+        assert (await download(url, access, None)).body == b"hello"
+    assert "what it held before is still trusted" in caplog.text
+
+
+async def test_a_certificate_that_expired(authority: Authority) -> None:
+    async with http(hello, authority.server(days=-1)) as url:
+        problem = await failure(url, authority.ca_file)
+    assert "certificate has expired" in problem
+
+
+def redirecting(*paths: str, to: str = "") -> Handler:
+    """Leads along these paths, then answers, or leads on to another place."""
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        ahead = [*paths, to] if to else [*paths]
+        step = paths.index(request.path) + 1 if request.path in paths else 0
+        if step < len(ahead):
+            return web.Response(status=302, headers={"location": ahead[step]})
+        return web.Response(body=b"{}")
+
+    return answer
+
+
+@pytest.mark.parametrize("paths", [("/1",), ("/1", "/2"), ("/1", "/2", "/3")], ids=len)
+async def test_redirects_on_the_same_server_are_followed(
+    authority: Authority, paths: tuple[str, ...]
+) -> None:
+    async with http(redirecting(*paths), authority.server()) as url:
+        assert await body(url, authority.ca_file) == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("handler", "problem"),
+    [
+        pytest.param(
+            redirecting("/1", "/2", "/3", "/4"),
+            "URL leads through more than 3 redirects",
+            id="more than three",
+        ),
+        *(
+            pytest.param(
+                redirecting(to=to),
+                "URL answers 302, a redirect, which is followed only over https to the same host "
+                "and port: configure the URL that it leads to",
+                id=name,
+            )
+            for name, to in {
+                "to another host": "https://keys.example.com/jwks",
+                "to another port": "https://127.0.0.1:1/jwks",
+                "to plain HTTP": "http://127.0.0.1/jwks",
+                "to a host without a scheme": "//keys.example.com/jwks",
+                "with a password": "https://joe:secret@127.0.0.1/jwks",
+                "to a file": "file:///etc/passwd",
+                "to half an address": "https://[MARKER",
+                "to a port that is none": "https://127.0.0.1:MARKER/",
+            }.items()
+        ),
+    ],
+)
+async def test_redirects_that_are_refused(
+    authority: Authority, handler: Handler, problem: str
+) -> None:
+    async with http(handler, authority.server()) as url:
+        with pytest.raises(DownloadFailed) as failed:
+            await body(url, authority.ca_file)
+    assert failed.value.outcome is Outcome.REDIRECT
+    assert str(failed.value).replace(url, "URL") == problem
 
 
 async def test_a_server_without_tls(authority: Authority) -> None:
