@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     _add_issue(commands)
     _add_decode(commands)
     _add_keys(commands)
+    _add_status(commands)
     return top
 
 
@@ -207,6 +208,13 @@ def _add_decode(commands: Commands) -> None:
     decode = commands.add_parser("decode", help="print header and claims, unverified and offline")
     _add_token(decode)
     decode.set_defaults(run=("tokens", "decode"))
+
+
+def _add_status(commands: Commands) -> None:
+    status = commands.add_parser("status", help="print how a running sidecar is")
+    _add_address(status)
+    status.add_argument("--json", action="store_true", help="print the answer as JSON")
+    status.set_defaults(run=("status", "status"))
 
 
 def _add_keys(commands: Commands) -> None:

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from sidecar.token.dpop import REUSABLE
-from sidecar.token.keyset import KeySet
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.reason import CallFailed, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
 from sidecar.token.signing import public_jwks
-from sidecar.token.snapshot import Issuer, Signer, Snapshot
+from sidecar.token.snapshot import Snapshot
 from sidecar.token.validator import Explanation, explain, validate
 
 MOST_WAITED: Final = 10.0
@@ -116,18 +115,3 @@ class Engine:
     def jwks(self) -> str:
         """The signers' public keys as a JWK Set."""
         return public_jwks(self.snapshot.signers.values())
-
-    def set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
-        """Swaps the snapshot for one with these keys of this issuer, if it is still configured."""
-        issuer = self.snapshot.issuers.get(issuer_name)
-        if issuer is not None:
-            fetched = issuer.fetch_time if problem else self._now()
-            self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem, fetched)
-
-    def set_signer(self, signer: Signer, accepted: Issuer | None) -> None:
-        """Swaps the snapshot for one with these keys of a signer, if it is still configured.
-
-        `accepted` is the issuer that the signer is as well, where its tokens pass here.
-        """
-        if signer.name in self.snapshot.signers:
-            self.snapshot = self.snapshot.with_signer(signer, accepted)

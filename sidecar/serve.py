@@ -1,222 +1,270 @@
-"""A running sidecar: its listeners, its life from start to SIGTERM, and what it leaves behind."""
+"""A running sidecar: one configuration after the other, on its listeners and in its store."""
 
 import asyncio
-import gc
 import logging
-import random
-import signal
+import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, Final
 
-from grpc_health.v1 import health, health_pb2
-
 from sidecar import __version__
 from sidecar.api.callers import guarded
-from sidecar.api.listener import Listener, bind
-from sidecar.api.services import AUTHORIZATION, TOKEN_SERVICE, described, handlers
-from sidecar.authorization.policy import policy_of
-from sidecar.config.addresses import Address
+from sidecar.api.health import Health
+from sidecar.api.http_listener import HttpListener
+from sidecar.api.listener import Listener, ListenFailed, bind
+from sidecar.api.listeners import Listeners
+from sidecar.api.services import described, handlers
 from sidecar.config.listeners import Listener as ListenerSettings
-from sidecar.config.load import Configuration
-from sidecar.config.signers import Signer
-from sidecar.config.snapshot import build, build_signer
+from sidecar.config.load import Configuration, load
+from sidecar.config.problems import InvalidConfiguration
+from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
+from sidecar.generation import Generation
 from sidecar.readiness import Missing, missing
 from sidecar.state.opening import opened
-from sidecar.token.keyset import KeySet
-from sidecar.token.snapshot import GeneratedKeys
-from sidecar.token.words import duration
+from sidecar.state.store import StoreFailed
+from sidecar.status import (
+    ConfigStatus,
+    IssuerStatus,
+    Status,
+    issuer_status,
+    issuer_statuses,
+    signer_statuses,
+)
+from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.words import listed, quoted
 
-HEALTH_SERVICES: Final = ("", TOKEN_SERVICE, AUTHORIZATION)
-_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
-
-_NO_RELOAD: Final = "SIGHUP: this version does not read its configuration again; restart it"
+READ_ATTEMPTS: Final = 3
+"""Times that a configuration is read which changes while it is read."""
+_LONGEST_ERROR: Final = 2000
+"""Characters of what is wrong with a configuration; gRPC bounds what a status may carry."""
 
 log = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """One configuration at work."""
+    """What serves, and how it goes from one configuration to the next.
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._settings = configuration.settings
-        snapshot = build(self._settings, generated={})
-        self.engine = Engine(snapshot, time.time, lambda: str(uuid.uuid4()))
-        self._policy = policy_of(self._settings.authorization)
-        self._health = health.aio.HealthServicer()
-        self._listeners: tuple[Listener, ...] = ()
-        self._http: Address | None = None
-        self._keys_changed = asyncio.Event()
+    `read` reads the configuration again, for a reload.
+    """
+
+    def __init__(
+        self, configuration: Configuration, read: Callable[[], Configuration] | None = None
+    ) -> None:
+        self._read = read or partial(load, configuration.path, os.environ)
+        self._start_time = time.time()
+        self._generation = Generation(configuration, self._keys_changed, time.time)
+        self._config_error = ""
+        self._watched = configuration.files
+        self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
+        self.health = Health()
+        self.listeners = Listeners(self._bind)
+        self._http = HttpListener(self.engine, self.missing)
+        self._changed = asyncio.Event()
         self._ready = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def run(self, announce: Callable[[str], None]) -> None:
-        """Serves until SIGTERM or SIGINT; announces once, in one line, that it is ready.
-
-        Health says NOT_SERVING from the signal on; after `shutdown.drain`, which Ctrl-C skips,
-        running calls have `shutdown.grace` to finish. A second signal ends both. Raises
-        ListenFailed where an address can't be had, StoreFailed where the store can't.
-        """
-        stop = asyncio.Event()
-        drain = self._settings.shutdown.drain
-
-        def stopped(by: signal.Signals) -> None:
-            nonlocal drain
-            if stop.is_set():
-                self._hurry.set()
-            if by is signal.SIGINT:
-                drain = 0.0
-            stop.set()
-
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, log.warning, _NO_RELOAD)
-        for one in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(one, stopped, one)
-        async with self.serving():
-            gc.freeze()
-            gc.enable()
-            announcing = asyncio.create_task(self._announce(announce))
-            await stop.wait()
-            announcing.cancel()
-            grace = duration(self._settings.shutdown.grace)
-            log.info("stopping: running calls have %s; a second signal ends them", grace)
-            await self._health.enter_graceful_shutdown()
-            await _first(asyncio.sleep(drain), self._hurry.wait())
+    @property
+    def configuration(self) -> Configuration:
+        """The one that is in use."""
+        return self._generation.configuration
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        """Listens and keeps the keys fresh inside the block; then lets running calls finish."""
+    async def serving(self, hurry: asyncio.Event | None = None) -> AsyncIterator[None]:
+        """Listens and keeps the keys fresh inside the block; then lets running calls finish.
+
+        `hurry` ends these at once. Raises ListenFailed where an address can't be had, StoreFailed
+        where the store can't.
+        """
+        settings = self.configuration.settings
         async with AsyncExitStack() as stack:
-            await self._start_generating(stack)
+            self._store = await stack.enter_async_context(opened(settings.store))
+            stack.push_async_callback(self._close_generation)
+            await self._generation.prepare(self._store)
+            self._adopt(self._generation)
             await self._set_health()
-            stack.callback(self._remove_sockets)
-            for settings in self._settings.listeners:
-                self._listeners += (self._bind(settings),)
-            await self._start_http(stack)
-            await self._start_fetching(stack)
-            stack.push_async_callback(self._stop_listeners)
-            for listener in self._listeners:
-                await listener.server.start()
+            stack.push_async_callback(self._http.close)
+            stack.callback(self.listeners.close)
+            await self.listeners.prepare(settings.listeners)
+            await self._http.change(settings.http)
+            stack.push_async_callback(self._stop_listeners, hurry or asyncio.Event())
+            await self.listeners.change(settings.listeners, 0.0)
+            self._tasks |= {asyncio.create_task(one()) for one in (self._keep_health, self._watch)}
+            stack.push_async_callback(_cancel, self._tasks)
             yield
 
     def addresses(self) -> tuple[str, ...]:
         """Where the gRPC listeners listen, in the order of the configuration."""
-        return tuple(str(listener.address) for listener in self._listeners)
+        return tuple(str(listener.address) for listener in self.listeners.all)
+
+    def describe(self) -> str:
+        """Version and listeners, for the line that says the sidecar is ready."""
+        listening = [listener.describe() for listener in self.listeners.all]
+        listening += [described for described in (self._http.describe(),) if described]
+        return f"jwt-sidecar {__version__} is ready on {' and '.join(listening)}"
 
     def missing(self) -> tuple[Missing, ...]:
         """What keeps the sidecar from being ready."""
-        optional = frozenset(one.name for one in self._settings.issuers if not one.keys.required)
-        return missing(self.engine, optional)
+        issuers = self.configuration.settings.issuers
+        return missing(self.engine, frozenset(one.name for one in issuers if not one.keys.required))
 
     async def wait_until_ready(self) -> None:
         """Returns when nothing is missing any more."""
         await self._ready.wait()
 
-    def _bind(self, settings: ListenerSettings) -> Listener:
-        served = handlers(settings.services, self.engine, self._policy)
-        served = guarded(served, settings, self.engine)
-        return bind(settings, served, described(settings.services), self._health)
+    async def status(self) -> Status:
+        """How it is, for AdminService."""
+        generation = self._generation
+        config = ConfigStatus(await generation.hash(), generation.load_time, self._config_error)
+        return Status(
+            __version__,
+            self._start_time,
+            config,
+            issuer_statuses(self.engine.snapshot, generation.sources),
+            signer_statuses(self.engine.snapshot),
+        )
 
-    async def _announce(self, announce: Callable[[str], None]) -> None:
-        await self.wait_until_ready()
-        addresses = [listener.describe() for listener in self._listeners]
-        if self._settings.http:
-            serve = ", ".join(self._settings.http.serve)
-            addresses.append(f"http {self._http} ({serve})")
-        announce(f"jwt-sidecar {__version__} is ready on {' and '.join(addresses)}")
+    async def refresh_keys(self, issuer_name: str, at_most: float) -> IssuerStatus:
+        """Fetches an issuer's keys now, for AdminService."""
+        if issuer_name not in self.engine.snapshot.issuers:
+            raise CallFailed(
+                ErrorReason.NOT_CONFIGURED,
+                f"no issuer named {quoted(issuer_name)} is configured; there are "
+                f"{listed(self.engine.snapshot.issuers)}",
+                "issuer_name",
+            )
+        source = self._generation.sources.get(issuer_name)
+        if source is not None:
+            await source.refresh(at_most)
+        issuer = self.engine.snapshot.issuers[issuer_name]
+        return issuer_status(issuer, self._generation.sources.get(issuer_name))
+
+    async def reload(self) -> bool:
+        """Reads the configuration again and goes on with it; whether it was another one.
+
+        Raises CallFailed with CONFIG_INVALID where that can't be: then all is as it was. Goes on
+        to its end also where the caller does not wait for it.
+        """
+        task = asyncio.create_task(self._reload(), name="reload")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def _reload(self) -> bool:
+        async with self._reloading:
+            try:
+                configuration = await self._read_again()
+                changed = configuration.digest != self.configuration.digest
+                if changed:
+                    await self._change(configuration)
+            except (InvalidConfiguration, ListenFailed, StoreFailed, _CantChange) as error:
+                problem = str(error).replace("\n", "; ")
+                log.error("the configuration is not reloaded, the old one stays: %s", problem)
+                self._config_error = problem[:_LONGEST_ERROR]
+                raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
+            self._config_error = ""
+            log.info("configuration reloaded%s", "" if changed else ": nothing has changed")
+            return changed
+
+    async def _read_again(self) -> Configuration:
+        for _ in range(READ_ATTEMPTS):
+            try:
+                configuration = await asyncio.to_thread(self._read)
+            except InvalidConfiguration as invalid:
+                self._watched = {**stamps(self.configuration.files), **invalid.files}
+                raise
+            self._watched = configuration.files
+            if stamps(configuration.files) == configuration.files:
+                return configuration
+        raise _CantChange("its files change while they are read; it is read again when they rest")
+
+    async def _change(self, configuration: Configuration) -> None:
+        """To the next generation; raises before anything that serves is touched."""
+        old, settings = self._generation, configuration.settings
+        if settings.store != old.settings.store:
+            raise _CantChange("store can't change while the sidecar runs: restart it")
+        new = Generation(configuration, self._keys_changed, time.time)
+        try:
+            await new.prepare(self._store, old)
+            await self.listeners.prepare(settings.listeners)
+            await self._http.prepare(settings.http)
+        except BaseException:
+            await self.listeners.abandon()
+            await self._http.abandon()
+            await new.close()
+            raise
+        new.take_over(old)
+        self._adopt(new)
+        if settings.log.level != old.settings.log.level:
+            logging.getLogger().setLevel(settings.log.level.upper())
+        await old.close()
+        await self.listeners.change(settings.listeners, settings.shutdown.grace)
+        await self._http.change(settings.http)
+        await self._set_health()
+
+    def _adopt(self, generation: Generation) -> None:
+        """From here on calls are decided by it: one assignment, no wait in between."""
+        self._generation = generation
+        self.engine.key_sources = generation.sources
+        self.engine.snapshot = generation.snapshot
+
+    def _keys_changed(self) -> None:
+        self.engine.snapshot = self._generation.snapshot
+        self._changed.set()
+
+    def _bind(self, settings: ListenerSettings) -> Listener:
+        served = handlers(settings.services, self.engine, lambda: self._generation.policy, self)
+        served = guarded(served, settings, self.engine)
+        return bind(settings, served, described(settings.services), self.health.servicer)
 
     async def _set_health(self) -> None:
-        lacks = self.missing()
-        for service in HEALTH_SERVICES:
-            await self._health.set(service, _NOT_SERVING if lacks else _SERVING)
-        if not lacks:
+        ready = not self.missing()
+        await self.health.set(ready)
+        if ready:
             self._ready.set()
 
     async def _keep_health(self) -> None:
         while True:
-            await self._keys_changed.wait()
-            self._keys_changed.clear()
+            await self._changed.wait()
+            self._changed.clear()
             await self._set_health()
 
-    def _publish(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
-        self.engine.set_keys(issuer_name, keys, problem)
-        self._keys_changed.set()
+    async def _watch(self) -> None:
+        """Reloads whenever a file has changed since it was read."""
+        while True:
+            await until_changed(self._watched)
+            try:
+                await self.reload()
+            except CallFailed:
+                continue  # the log has it
+            except Exception:
+                log.exception("the configuration could not be reloaded")
 
-    def _publish_signer(self, signer: Signer, generated: GeneratedKeys) -> None:
-        self.engine.set_signer(*build_signer(signer, generated))
+    async def _close_generation(self) -> None:
+        await self._generation.close()
 
-    async def _start_generating(self, stack: AsyncExitStack) -> None:
-        store = await stack.enter_async_context(opened(self._settings.store))
-        signers = self._settings.signers
-        if not any(key.generate for signer in signers for key in signer.keys):
-            return
-        from sidecar.keys.rotation import generated_keys
-
-        await stack.enter_async_context(
-            generated_keys(signers, store, self._publish_signer, time.time)
-        )
-
-    async def _start_fetching(self, stack: AsyncExitStack) -> None:
-        remote = [one for one in self._settings.issuers if one.keys.are_remote]
-        if not remote:
-            return
-        from sidecar.keys.download import downloader
-        from sidecar.keys.places import Places
-        from sidecar.keys.remote import RemoteKeys
-        from sidecar.keys.schedule import schedule_of
-        from sidecar.keys.source import fetcher, source_of
-
-        limits = self._settings.limits
-        download = await stack.enter_async_context(downloader(limits.keys_bytes))
-        places = Places(limits.concurrent_fetches)
-        sources = {
-            one.name: RemoteKeys(
-                one.name,
-                schedule_of(one.keys),
-                fetcher(one.name, source_of(one), download, places),
-                self._publish,
-                random.random,
-            )
-            for one in remote
-        }
-        self.engine.key_sources = sources
-        keeping_health = asyncio.create_task(self._keep_health())
-        stack.push_async_callback(partial(_cancel, [keeping_health]))
-        for source in sources.values():
-            stack.push_async_callback(source.stop)
-            source.start()
-
-    async def _start_http(self, stack: AsyncExitStack) -> None:
-        if self._settings.http is None:
-            return
-        from sidecar.api.http import application, serving
-
-        app = application(self.engine, self._settings.http.serve, self.missing)
-        self._http = await stack.enter_async_context(serving(self._settings.http.address, app))
-
-    async def _stop_listeners(self) -> None:
-        grace = self._settings.shutdown.grace
-        stops = (listener.server.stop(grace) for listener in self._listeners)
-        await _first(asyncio.gather(*stops), self._hurry.wait())
-
-    def _remove_sockets(self) -> None:
-        for listener in self._listeners:
-            listener.close()
+    async def _stop_listeners(self, hurry: asyncio.Event) -> None:
+        grace = self.configuration.settings.shutdown.grace
+        await first(self.listeners.stop(grace), hurry.wait())
 
 
-async def _first(*things: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> None:
+class _CantChange(Exception):
+    """A change that a running sidecar can't make, and what to do."""
+
+
+async def first(*things: Coroutine[Any, Any, Any]) -> None:
     """Waits for the first of these and cancels the others."""
     tasks = [asyncio.ensure_future(one) for one in things]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     await _cancel(tasks)
 
 
-async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+async def _cancel(tasks: Collection[asyncio.Future[Any]]) -> None:
+    tasks = tuple(tasks)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

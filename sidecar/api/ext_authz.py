@@ -5,6 +5,7 @@ error would let the request through.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from envoy.config.core.v3 import base_pb2
@@ -32,9 +33,9 @@ log = logging.getLogger(__name__)
 
 
 class Authorization:
-    """The ext_authz service on one engine and one policy."""
+    """The ext_authz service on one engine and the policy that holds at the time."""
 
-    def __init__(self, engine: Engine, policy: Policy) -> None:
+    def __init__(self, engine: Engine, policy: Callable[[], Policy]) -> None:
         self._engine = engine
         self._policy = policy
 
@@ -43,20 +44,21 @@ class Authorization:
 
         Takes and gives a serialized message, so that one which does not even parse is denied.
         """
+        policy = self._policy()
         try:
             request = http_request(external_auth_pb2.CheckRequest.FromString(message))
 
             async def decide(asked: Request) -> Verdict:
                 return await self._engine.decide(asked, context.time_remaining())
 
-            answer = await authorize(request, self._policy, decide)
-            return serialized(answer, self._policy)
+            answer = await authorize(request, policy, decide)
+            return serialized(answer, policy)
         except DecodeError:
             log.error("an ext_authz check is no CheckRequest; is its caller an Envoy?")
-            return serialized(denied(FAILED, self._policy), self._policy)
+            return serialized(denied(FAILED, policy), policy)
         except Exception:
             log.exception("an ext_authz check failed")
-            return serialized(denied(FAILED, self._policy), self._policy)
+            return serialized(denied(FAILED, policy), policy)
 
 
 def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:

@@ -4,12 +4,15 @@ import argparse
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import grpc
 
 from sidecar.cli import UNREACHABLE, WRONG_USAGE, CommandFailed
 from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
+
+if TYPE_CHECKING:
+    from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
 
 TIMEOUT: Final = 10.0
 """Seconds that a call may take."""
@@ -27,12 +30,27 @@ _OURS: Final = frozenset(
 
 @contextmanager
 def token_service(options: argparse.Namespace) -> Iterator[TokenServiceStub]:
-    """The service at the address that the options name; errors become CommandFailed."""
+    """TokenService at the address that the options name; errors become CommandFailed."""
+    with _connected(options) as channel:
+        yield TokenServiceStub(channel)
+
+
+@contextmanager
+def admin_service(options: argparse.Namespace) -> Iterator["AdminServiceStub"]:
+    """AdminService at the address that the options name; errors become CommandFailed."""
+    from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
+
+    with _connected(options) as channel:
+        yield AdminServiceStub(channel)
+
+
+@contextmanager
+def _connected(options: argparse.Namespace) -> Iterator[grpc.Channel]:
     if not re.fullmatch(r"unix:(///|/(?!/)|[^/]).*|.+:[0-9]{1,5}", options.address):
         raise CommandFailed(f"--address {options.address}: it must be unix:PATH or HOST:PORT")
     with _channel(options) as channel:
         try:
-            yield TokenServiceStub(channel)
+            yield channel
         except grpc.RpcError as error:
             raise _failure(cast(grpc.Call, error), options) from error
 

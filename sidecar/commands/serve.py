@@ -7,6 +7,7 @@ import logging
 from sidecar.api.listener import ListenFailed
 from sidecar.cli import DONE, CommandFailed
 from sidecar.commands.config import loaded
+from sidecar.life import run as live
 from sidecar.serve import Sidecar
 from sidecar.state.store import StoreFailed
 
@@ -20,7 +21,7 @@ def serve(options: argparse.Namespace) -> int:
     )
 
     async def run() -> None:
-        await Sidecar(configuration).run(lambda line: print(line, flush=True))
+        await live(Sidecar(configuration), lambda line: print(line, flush=True))
 
     try:
         asyncio.run(run())

@@ -53,7 +53,7 @@ _OWN_HEADERS: Final = frozenset(
     | {"upgrade"}
 )
 _REMOTE: Final = (
-    *("refresh", "timeout", "unknown_key_interval", "max_stale", "required"),
+    *("refresh", "timeout", "unknown_key_interval", "max_stale", "snapshot", "required"),
     *("ca_file", "proxy_url", "headers"),
 )
 
@@ -176,6 +176,8 @@ class IssuerKeys(Section):
     """An unknown `kid` fetches at once, at most this often."""
     max_stale: Duration = Field(default="24h", validate_default=True)
     """How long keys serve while they can't be fetched."""
+    snapshot: bool = True
+    """Whether the last good set is kept in the store, for a start while they can't be fetched."""
     required: bool = True
     """Whether the sidecar is ready only with these keys."""
     ca_file: Maybe[CertificateFile] = None

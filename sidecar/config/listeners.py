@@ -1,7 +1,7 @@
 """Where the sidecar listens, and what it serves there."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from sidecar.config.addresses import Address
 from sidecar.config.section import Fault, Many, Matching, Maybe, Name, OneOrMore, Section
@@ -11,6 +11,10 @@ from sidecar.config.tls import Tls
 _Mode = Annotated[
     str, Matching(r"^0?[0-7]{3}$", 'the permissions in octal and in quotes, such as "0660"')
 ]
+
+
+_GUARDED: Final = {"issue": "mint tokens", "admin": "operate the sidecar"}
+"""Services that are not for everybody on a network, and what they let callers do."""
 
 
 class CallerToken(Section):
@@ -29,8 +33,8 @@ class Listener(Section):
     """`unix:PATH` or `HOST:PORT`."""
     mode: _Mode = "0660"
     """Permissions of a Unix socket, in octal."""
-    services: OneOrMore[Literal["validate", "ext_authz", "issue"]]
-    """What it serves: `validate`, `ext_authz`, `issue`."""
+    services: OneOrMore[Literal["validate", "ext_authz", "issue", "admin"]]
+    """What it serves: `validate`, `ext_authz`, `issue`, `admin`."""
     tls: Maybe[Tls] = None
     """TLS; absent: plain text."""
     caller_token: Maybe[CallerToken] = None
@@ -48,26 +52,28 @@ class Listener(Section):
         return self.caller_token is not None or bool(self.tls and self.tls.client_ca_file)
 
     def contradictions(self) -> Iterator[Fault]:
-        """Issuing is for callers that are known, or that permissions or the machine keep apart."""
+        """Some services are for callers that are known, or kept apart by the machine."""
         if self.tls and self.transport == "native":
             yield ("transport",), "native serves no TLS; write grpcio or auto, or remove tls"
         if self.unauthenticated and self.knows_callers:
             shown = "caller_token" if self.caller_token else "tls.client_ca_file"
             yield ("unauthenticated",), f"contradicts {shown}; remove one of the two"
-        elif "issue" in self.services and not self.address.is_unix and not self.knows_callers:
-            yield from self._for_everybody()
+        elif not self.address.is_unix and not self.knows_callers:
+            for service, what in _GUARDED.items():
+                if service in self.services:
+                    yield from self._for_everybody(service, what)
 
-    def _for_everybody(self) -> Iterator[Fault]:
+    def _for_everybody(self, service: str, what: str) -> Iterator[Fault]:
         if not self.address.is_loopback:
             yield (
                 ("services",),
-                f"issue would let anyone who reaches {self.address} mint tokens; add "
+                f"{service} would let anyone who reaches {self.address} {what}; add "
                 "tls.client_ca_file or caller_token, or serve it on a Unix socket",
             )
         elif not self.unauthenticated:
             yield (
                 ("services",),
-                f"issue would let every process that reaches {self.address} mint tokens; add "
+                f"{service} would let every process that reaches {self.address} {what}; add "
                 "tls.client_ca_file or caller_token, serve it on a Unix socket, or say "
                 "unauthenticated: true",
             )

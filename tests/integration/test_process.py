@@ -19,6 +19,7 @@ from aiohttp import ClientSession
 from grpc_health.v1 import health_pb2
 
 from deploy.demo.stage import free_port, process
+from sidecar import life
 from sidecar.config.load import load
 from sidecar.serve import Sidecar
 from sidecar.v1 import token_service_pb2 as messages
@@ -194,15 +195,42 @@ async def test_garbage_is_collected_once_it_is_ready(configuration: Path) -> Non
         os.kill(os.getpid(), signal.SIGTERM)
 
     try:
-        await Sidecar(load(configuration, {})).run(announce)
+        await life.run(Sidecar(load(configuration, {})), announce)
     finally:
         gc.enable()
         gc.unfreeze()
     assert found == [True]
 
 
-async def test_sighup_ends_nothing(configuration: Path) -> None:
+async def test_sighup_reloads_and_status_tells(configuration: Path) -> None:
+    at = ("--address", address(configuration))
+    text = configuration.read_text().replace("validate, issue]", "validate, issue, admin]")
+    configuration.write_text(text)
     async with serving(configuration) as child:
+        _, before, _ = await run("status", *at)
+        configuration.write_text(text.replace("env: prod", "env: test"))
+        child.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(20):
+            while (said := await run("status", *at))[1] == before:
+                pass
+        assert said[0] == 0
+        lines = said[1].splitlines()
+        assert lines[0].startswith("jwt-sidecar ")
+        assert lines[1].startswith("configuration ")
+        row = r"internal +k1 \(ES256\) +- +- +the configuration"
+        assert any(re.match(row, line) for line in lines)
+        _, token, _ = await run("issue", "--subject", "a", *at)
+        assert json.loads(decode(token.split(".")[1]))["env"] == "test"
+        status, as_json, _ = await run("status", "--json", *at)
+        assert (status, json.loads(as_json)["signers"]) == (
+            0,
+            [{"name": "internal", "key_ids": ["k1"]}],
+        )
+
+
+async def test_sighup_with_a_broken_configuration_ends_nothing(configuration: Path) -> None:
+    async with serving(configuration) as child:
+        configuration.write_text("listeners: [")
         child.send_signal(signal.SIGHUP)
         status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
         assert (status, child.returncode) == (0, None)

@@ -46,7 +46,7 @@ async def checked(
 ) -> Any:
     """The CheckResponse to a CheckRequest, or to bytes in its place."""
     data = message if isinstance(message, bytes) else message.SerializeToString()
-    authorization = Authorization(judge or engine(), policy or Policy())
+    authorization = Authorization(judge or engine(), lambda: policy or Policy())
     return CheckResponse.FromString(await authorization.check(data, call or Call()))
 
 

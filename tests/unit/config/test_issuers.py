@@ -199,10 +199,10 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             id="headers to a file",
         ),
         pytest.param(
-            {"keys": {"url": URL, "snapshot": True}},
+            {"keys": {"url": URL, "xyz": True}},
             [
-                "keys.snapshot: unknown key; known are ca_file, discovery, file, headers, inline, "
-                "key_id, max_stale, proxy_url, refresh, required, secret, timeout, "
+                "keys.xyz: unknown key; known are ca_file, discovery, file, headers, inline, "
+                "key_id, max_stale, proxy_url, refresh, required, secret, snapshot, timeout, "
                 "unknown_key_interval, url"
             ],
             id="a setting that is not there yet",

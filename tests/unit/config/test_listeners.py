@@ -151,7 +151,7 @@ def test_the_path_of_a_unix_socket_may_have_107_bytes(folder: Folder) -> None:
         pytest.param(
             {"services": ["validate", "ext_auth"]},
             [
-                "services[1]: must be validate, ext_authz or issue; it is the text "
+                "services[1]: must be validate, ext_authz, issue or admin; it is the text "
                 '"ext_auth": did you mean "ext_authz"?'
             ],
             id="a service that there is not",

@@ -191,9 +191,9 @@ def test_the_schema_describes_every_setting() -> None:
             {
                 "type": "array",
                 "minItems": 1,
-                "items": {"type": "string", "enum": ["validate", "ext_authz", "issue"]},
+                "items": {"type": "string", "enum": ["validate", "ext_authz", "issue", "admin"]},
             },
-            id="services are some of three",
+            id="services are some of four",
         ),
         pytest.param(
             "Consumers.audiences",

@@ -8,6 +8,7 @@ from sidecar.engine import Engine
 from sidecar.keys.answer import Answer, Validators
 from sidecar.keys.places import Places
 from sidecar.keys.remote import RemoteKeys
+from sidecar.token.keyset import KeySet
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal, Request, Verified
 from sidecar.token.snapshot import ClaimRules, Issuer, Snapshot
@@ -29,11 +30,14 @@ async def judging(**providers: Provider) -> AsyncIterator[Engine]:
     )
     engine = Engine(Snapshot.of(issuers), lambda: WALL, lambda: "id-1")
 
+    def publish(name: str, keys: KeySet | None, problem: str) -> None:
+        engine.snapshot = engine.snapshot.with_keys(name, keys, problem)
+
     def source(name: str, provider: Provider) -> RemoteKeys:
         async def fetch(validators: Validators | None, anew: bool) -> Answer:
             return await places.run(name, lambda: provider.fetch(validators, anew))
 
-        return RemoteKeys(name, Punctual(600, 10, 86400), fetch, engine.set_keys, lambda: 0.5)
+        return RemoteKeys(name, Punctual(600, 10, 86400), fetch, publish, lambda: 0.5)
 
     sources = {name: source(name, provider) for name, provider in providers.items()}
     engine.key_sources = sources

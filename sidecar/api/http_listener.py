@@ -1,0 +1,70 @@
+"""The HTTP listener of a sidecar, and how it changes while it runs."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from sidecar.config.addresses import Address
+from sidecar.config.listeners import Http
+from sidecar.engine import Engine
+from sidecar.readiness import Missing
+
+
+class HttpListener:
+    """At most one listener, as the setting `http` asks for it. Its library loads with it."""
+
+    def __init__(self, engine: Engine, missing: Callable[[], tuple[Missing, ...]]) -> None:
+        self._engine = engine
+        self._missing = missing
+        self._settings: Http | None = None
+        self._serving = _Serving()
+        self._next = _Serving()
+
+    def describe(self) -> str:
+        """Address and what it serves, empty where it serves nothing."""
+        if self._settings is None:
+            return ""
+        return f"http {self._serving.address} ({', '.join(self._settings.serve)})"
+
+    async def prepare(self, wanted: Http | None) -> None:
+        """Listens on an address that is new; raises ListenFailed, and has then changed nothing."""
+        now = self._settings
+        if wanted is not None and (now is None or now.address != wanted.address):
+            await self._next.open(wanted, self._engine, self._missing)
+
+    async def abandon(self) -> None:
+        """Gives up what was prepared."""
+        await self._next.close()
+
+    async def change(self, wanted: Http | None) -> None:
+        """Serves this and nothing else. Raises ListenFailed where its address can't be had."""
+        if wanted == self._settings:
+            return
+        old, self._serving, self._next = self._serving, self._next, _Serving()
+        self._settings = wanted
+        await old.close()
+        if wanted is not None and self._serving.address is None:
+            await self._serving.open(wanted, self._engine, self._missing)
+
+    async def close(self) -> None:
+        """Serves nothing."""
+        await self.change(None)
+
+
+class _Serving:
+    """An application at its address, or nothing."""
+
+    def __init__(self) -> None:
+        self.address: Address | None = None
+        self._stack = AsyncExitStack()
+
+    async def open(
+        self, wanted: Http, engine: Engine, missing: Callable[[], tuple[Missing, ...]]
+    ) -> None:
+        from sidecar.api.http import application, serving
+
+        app = application(engine, wanted.serve, missing)
+        self.address = await self._stack.enter_async_context(serving(wanted.address, app))
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self.address = None

@@ -1,0 +1,153 @@
+"""One configuration at work: its snapshot, and what keeps the keys in it.
+
+A reload starts the next generation beside the one that serves, waits for its keys, and swaps the
+two; what both have in common is handed over.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from sidecar.authorization.policy import policy_of
+from sidecar.config.issuers import Issuer
+from sidecar.config.load import Configuration, public_hash
+from sidecar.config.signers import Signer
+from sidecar.config.snapshot import build, build_signer
+from sidecar.state.store import Store
+from sidecar.token.keyset import KeySet
+from sidecar.token.snapshot import GeneratedKeys, Snapshot
+
+if TYPE_CHECKING:
+    from sidecar.keys.held import State
+    from sidecar.keys.remote import RemoteKeys
+
+MOST_WAITED: Final = 5.0
+"""Seconds that a reload waits for the first keys of issuers that are new."""
+
+log = logging.getLogger(__name__)
+
+
+class Generation:
+    """One configuration, with the keys of this moment in `snapshot`.
+
+    `changed` is called whenever the snapshot is another one; `now` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self, configuration: Configuration, changed: Callable[[], None], now: Callable[[], float]
+    ) -> None:
+        self.configuration = configuration
+        self.settings = configuration.settings
+        self.policy = policy_of(self.settings.authorization)
+        self.load_time = now()
+        self.snapshot: Snapshot = build(self.settings, generated={})
+        self.sources: dict[str, RemoteKeys] = {}
+        """The issuers' remote keys, by name."""
+        self._remote = {one.name: one for one in self.settings.issuers if one.keys.are_remote}
+        self._changed = changed
+        self._now = now
+        self._hash = ""
+        self._stack = AsyncExitStack()
+        self._fetch: Callable[[Issuer, State | None], None]
+
+    async def prepare(self, store: Store, before: "Generation | None" = None) -> None:
+        """Has the generated keys made, and those fetched that the one before does not have.
+
+        Waits for the latter as long as a reload may, where there is one before. Raises StoreFailed;
+        then it is to be closed.
+        """
+        await self._start_generating(store)
+        if self._remote:
+            await self._open_fetching(store)
+        for one in self._remote.values():
+            if not self._has_from(before, one):
+                self._fetch(one, None)
+        if before and self.sources:
+            await asyncio.wait(
+                [
+                    asyncio.create_task(source.wait_for_keys(MOST_WAITED))
+                    for source in self.sources.values()
+                ]
+            )
+
+    def take_over(self, before: "Generation") -> None:
+        """Goes on with the keys that both have, as the one before left them."""
+        for name, one in self._remote.items():
+            if self._has_from(before, one):
+                self._fetch(one, before.sources[name].state)
+
+    async def hash(self) -> str:
+        """A hash of its settings, to compare sidecars by."""
+        if not self._hash:
+            self._hash = await asyncio.to_thread(public_hash, self.configuration)
+        return self._hash
+
+    async def close(self) -> None:
+        """Ends all that it does; the snapshot stays as it is."""
+        self._changed = _nothing
+        await self._stack.aclose()
+
+    async def _start_generating(self, store: Store) -> None:
+        if not any(key.generate for signer in self.settings.signers for key in signer.keys):
+            return
+        from sidecar.keys.rotation import generated_keys
+
+        await self._stack.enter_async_context(
+            generated_keys(self.settings.signers, store, self._set_signer, self._now)
+        )
+
+    def _has_from(self, before: "Generation | None", one: Issuer) -> bool:
+        """Whether the one before fetches the same keys."""
+        other = before._remote.get(one.name) if before else None
+        if other is None:
+            return False
+        from sidecar.keys.source import source_of
+
+        return source_of(other) == source_of(one)
+
+    async def _open_fetching(self, store: Store) -> None:
+        from sidecar.keys.download import downloader
+        from sidecar.keys.places import Places
+        from sidecar.keys.remote import RemoteKeys
+        from sidecar.keys.schedule import schedule_of
+        from sidecar.keys.source import fetcher, source_of
+        from sidecar.keys.stored import StoredSet
+
+        limits = self.settings.limits
+        download = await self._stack.enter_async_context(downloader(limits.keys_bytes))
+        places = Places(limits.concurrent_fetches)
+
+        def fetch(one: Issuer, initial: "State | None") -> None:
+            source = source_of(one)
+            keeps = one.keys.snapshot and store.is_durable
+            keys = self.sources[one.name] = RemoteKeys(
+                one.name,
+                schedule_of(one.keys),
+                fetcher(one.name, source, download, places),
+                self._set_keys,
+                random.random,
+                now=self._now,
+                initial=initial,
+                snapshots=StoredSet(store, one.name) if keeps else None,
+                source=source.start,
+            )
+            self._stack.push_async_callback(keys.stop)
+            keys.start()
+
+        self._fetch = fetch
+
+    def _set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
+        fetch_time = self.sources[issuer_name].fetch_time
+        self.snapshot = self.snapshot.with_keys(issuer_name, keys, problem, fetch_time)
+        self._changed()
+
+    def _set_signer(self, signer: Signer, generated: GeneratedKeys) -> None:
+        self.snapshot = self.snapshot.with_signer(*build_signer(signer, generated))
+        self._changed()
+
+
+def _nothing() -> None:
+    """Called where nobody is interested any more."""

@@ -1,0 +1,69 @@
+"""The life of the process: from its start to SIGTERM, and how it ends."""
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable
+
+from sidecar.serve import Sidecar, first
+from sidecar.token.reason import CallFailed
+from sidecar.token.words import duration
+
+log = logging.getLogger(__name__)
+
+
+async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT; announces once, in one line, that the sidecar is ready.
+
+    SIGHUP reloads the configuration. Health says NOT_SERVING from the end's signal on; after
+    `shutdown.drain`, which Ctrl-C skips, running calls have `shutdown.grace` to finish. A second
+    signal ends both. Raises ListenFailed where an address can't be had, StoreFailed where the
+    store can't.
+    """
+    stop, at_once, hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def stopped(by: signal.Signals) -> None:
+        if stop.is_set():
+            hurry.set()
+        if by is signal.SIGINT:
+            at_once.set()
+        stop.set()
+
+    def reload() -> None:
+        task = asyncio.create_task(_reload(sidecar))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stopped, one)
+    async with sidecar.serving(hurry):
+        gc.freeze()
+        gc.enable()
+        announcing = asyncio.create_task(_announce(sidecar, announce))
+        await stop.wait()
+        announcing.cancel()
+        shutdown = sidecar.configuration.settings.shutdown
+        grace = duration(shutdown.grace)
+        log.info("stopping: running calls have %s; a second signal ends them", grace)
+        await sidecar.health.stopping()
+        if not at_once.is_set():
+            await first(asyncio.sleep(shutdown.drain), hurry.wait())
+
+
+async def _announce(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
+    await sidecar.wait_until_ready()
+    announce(sidecar.describe())
+
+
+async def _reload(sidecar: Sidecar) -> None:
+    log.info("SIGHUP: reading the configuration again")
+    try:
+        await sidecar.reload()
+    except CallFailed:
+        return  # the log has it
+    except Exception:
+        log.exception("the configuration could not be reloaded")

@@ -1,0 +1,380 @@
+"""Reloads of a sidecar that serves: real files, sockets and calls."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+
+from sidecar.config import watching
+from sidecar.v1 import admin_service_pb2 as admin
+from sidecar.v1 import token_service_pb2 as messages
+from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
+from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
+from tests.running import (
+    SECRET,
+    TRANSPORTS,
+    Running,
+    assert_refused,
+    assert_valid,
+    fails,
+    running,
+)
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+
+
+def consumer(name: str, secret: str = SECRET) -> dict[str, Any]:
+    return {"name": name, "key": name, "algorithm": "HS256", "secret": {"value": secret}}
+
+
+def configured(*listeners: str, jack: str = SECRET, **sections: Any) -> str:
+    """A configuration with an admin listener and these, a consumer and a signer."""
+    document = {
+        "listeners": [
+            {"address": "unix:admin.sock", "services": ["validate", "issue", "admin"]},
+            *({"address": f"unix:{path}", "services": ["validate"]} for path in listeners),
+        ],
+        "consumers": {"list": [consumer("jack", jack)]},
+        "signers": [
+            {
+                "name": "internal",
+                "issuer": "https://tokens.example",
+                "keys": [{"generate": "ES256"}],
+                "accept": True,
+            }
+        ],
+        "shutdown": {"drain": "0s", "grace": "2s"},
+        **sections,
+    }
+    return json.dumps(document)
+
+
+async def reload(one: Running) -> admin.ReloadConfigResponse:
+    return await AdminServiceStub(one.channel).ReloadConfig(admin.ReloadConfigRequest())
+
+
+async def status(one: Running) -> admin.GetStatusResponse:
+    return await AdminServiceStub(one.channel).GetStatus(admin.GetStatusRequest())
+
+
+async def write_and_reload(one: Running, directory: Path, text: str) -> bool:
+    (directory / "jwt-sidecar.yaml").write_text(text)
+    return (await reload(one)).changed
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 - the state of another party
+            await asyncio.sleep(0.02)
+
+
+async def test_another_secret_of_a_consumer_holds_from_the_reload_on(tmp_path: Path) -> None:
+    async with running(tmp_path, configured()) as one:
+        old = await one.issue(consumer="jack")
+        assert await write_and_reload(one, tmp_path, configured(jack="n" * 32))
+        assert_refused(await one.validate(old), "SIGNATURE_INVALID")
+        assert_valid(await one.validate(await one.issue(consumer="jack")))
+
+
+async def test_what_has_not_changed_changes_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, configured()) as one:
+        before = await status(one)
+        assert not (await reload(one)).changed
+        assert await status(one) == before
+
+
+async def test_generated_keys_stay_over_a_reload(tmp_path: Path) -> None:
+    async with running(tmp_path, configured()) as one:
+        token = await one.issue(subject="alice")
+        published = await one.tokens.GetJwks(messages.GetJwksRequest())
+        assert await write_and_reload(one, tmp_path, configured(jack="n" * 32))
+        assert_valid(await one.validate(token))
+        assert await one.tokens.GetJwks(messages.GetJwksRequest()) == published
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        pytest.param("listeners: [", "yaml", id="no YAML"),
+        pytest.param("", "the file is empty", id="empty"),
+        pytest.param(configured(jack="short"), "needs at least 32", id="an invalid setting"),
+        pytest.param(configured(store={"url": "memory:"}), "restart it", id="another store"),
+        pytest.param(
+            configured("none/there.sock"), "there.sock", id="a listener that can't be opened"
+        ),
+        pytest.param(
+            configured(http={"address": "unix:none/http.sock"}), "http.sock", id="no HTTP listener"
+        ),
+    ],
+)
+async def test_what_is_invalid_changes_nothing_and_is_told(
+    tmp_path: Path, text: str, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path, configured()) as one:
+        token = await one.issue(consumer="jack")
+        before = await status(one)
+        (tmp_path / "jwt-sidecar.yaml").write_text(text)
+        with fails(INVALID, "CONFIG_INVALID"):
+            await reload(one)
+        assert_valid(await one.validate(token))
+        after = await status(one)
+        assert word in after.config_error
+        assert word in caplog.text
+        assert SECRET not in caplog.text
+        assert (after.config_hash, after.config_load_time) == (
+            before.config_hash,
+            before.config_load_time,
+        )
+        assert not (tmp_path / "none").exists()
+        assert await write_and_reload(one, tmp_path, configured(jack="n" * 32))
+        assert (await status(one)).config_error == ""
+
+
+async def test_a_listener_of_a_failed_reload_is_not_left_open(tmp_path: Path) -> None:
+    async with running(tmp_path, configured()) as one:
+        (tmp_path / "jwt-sidecar.yaml").write_text(configured("new.sock", "none/there.sock"))
+        with fails(INVALID, "CONFIG_INVALID"):
+            await reload(one)
+        assert not (tmp_path / "new.sock").exists()
+
+
+async def test_listeners_open_and_drain(tmp_path: Path) -> None:
+    async with running(tmp_path, configured("old.sock")) as one:
+        assert await write_and_reload(one, tmp_path, configured("new.sock"))
+        token = await one.issue(subject="alice")
+        async with grpc.aio.insecure_channel(f"unix:{tmp_path}/new.sock") as channel:
+            request = messages.ValidateTokenRequest(token=token)
+            assert_valid(await TokenServiceStub(channel).ValidateToken(request))
+
+        async def is_gone() -> bool:
+            return not (tmp_path / "old.sock").exists()
+
+        await until(is_gone)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_listener_with_other_settings_is_opened_anew(
+    tmp_path: Path, transport: str
+) -> None:
+    def listeners(*services: str) -> list[dict[str, Any]]:
+        return [
+            {"address": "unix:admin.sock", "services": ["admin", "issue"]},
+            {"address": "unix:x.sock", "services": services, "transport": transport},
+        ]
+
+    text = configured(listeners=listeners("issue"))
+    async with (
+        running(tmp_path, text) as one,
+        grpc.aio.insecure_channel(f"unix:{tmp_path}/x.sock") as channel,
+    ):
+        stub = TokenServiceStub(channel)
+        request = messages.ValidateTokenRequest(token=await one.issue(subject="alice"))
+        with fails(grpc.StatusCode.PERMISSION_DENIED, "NOT_SERVED_HERE"):
+            await stub.ValidateToken(request)
+        text = configured(listeners=listeners("issue", "validate"))
+        assert await write_and_reload(one, tmp_path, text)
+        assert_valid(await stub.ValidateToken(request, wait_for_ready=True))
+
+
+async def test_http_opens_moves_and_closes(tmp_path: Path) -> None:
+    async def answers(path: str) -> bool:
+        connector = aiohttp.UnixConnector(str(tmp_path / path))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            try:
+                async with session.get("http://x/livez") as response:
+                    return response.status == 200
+            except aiohttp.ClientConnectorError:
+                return False
+
+    async with running(tmp_path, configured()) as one:
+        for address in ("one.sock", "two.sock"):
+            text = configured(http={"address": f"unix:{address}"})
+            assert await write_and_reload(one, tmp_path, text)
+            assert await answers(address)
+        assert not (tmp_path / "one.sock").exists()
+        text = configured(http={"address": "unix:two.sock", "serve": ["jwks"]})
+        assert await write_and_reload(one, tmp_path, text)
+        assert not await answers("two.sock")
+        assert await write_and_reload(one, tmp_path, configured())
+        assert not (tmp_path / "two.sock").exists()
+
+
+async def test_a_reload_under_load_drops_no_call_and_gives_no_wrong_answer(tmp_path: Path) -> None:
+    """Two consumers come and go by turns; a third stays."""
+
+    def text(turn: int) -> str:
+        other = "odd" if turn % 2 else "even"
+        return configured(consumers={"list": [consumer("stays"), consumer(other)]})
+
+    async with running(tmp_path, text(0)) as one:
+        steady = await one.issue(consumer="stays", lifetime={"seconds": 600})
+        even = await one.issue(consumer="even")
+        stop = False
+        counts = {"steady": 0, "even": 0}
+
+        async def ask() -> None:
+            while not stop:
+                assert_valid(await one.validate(steady))
+                counts["steady"] += 1
+                answer = await one.validate(even)
+                if not answer.valid:
+                    assert_refused(answer, "CONSUMER_UNKNOWN")
+                counts["even"] += 1
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(ask())
+            for turn in range(1, 9):
+                assert await write_and_reload(one, tmp_path, text(turn))
+                answer = await one.validate(even)
+                assert answer.valid is (turn % 2 == 0)
+            stop = True
+        assert min(counts.values()) > 50
+
+
+async def test_a_caller_that_does_not_wait_leaves_no_half_reload(tmp_path: Path) -> None:
+    async with running(tmp_path, configured()) as one:
+        text = configured("new.sock", jack="n" * 32)
+        (tmp_path / "jwt-sidecar.yaml").write_text(text)
+        stub, request = AdminServiceStub(one.channel), admin.ReloadConfigRequest()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.ReloadConfig(request, timeout=0.001)
+
+        async def is_done() -> bool:
+            return (tmp_path / "new.sock").exists()
+
+        await until(is_done)
+        assert_valid(await one.validate(await one.issue(consumer="jack")))
+
+
+class TestWatchedFiles:
+    """Changes that nobody announces."""
+
+    @pytest.fixture(autouse=True)
+    def _often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watching, "INTERVAL", 0.02)
+
+    @staticmethod
+    async def until_refused(one: Running, token: str) -> None:
+        async def refused() -> bool:
+            return not (await one.validate(token)).valid
+
+        await until(refused)
+
+    async def test_a_rewritten_configuration(self, tmp_path: Path) -> None:
+        async with running(tmp_path, configured()) as one:
+            token = await one.issue(consumer="jack")
+            (tmp_path / "jwt-sidecar.yaml").write_text(configured(jack="n" * 32))
+            await self.until_refused(one, token)
+
+    async def test_a_secret_in_a_mount_of_kubernetes(self, tmp_path: Path) -> None:
+        for name, secret in (("1", "o" * 32), ("2", "n" * 32)):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "secret").write_text(secret)
+        (tmp_path / "..data").symlink_to("1")
+        (tmp_path / "secret").symlink_to("..data/secret")
+        jack = {**consumer("jack"), "secret": {"file": "secret"}}
+        async with running(tmp_path, configured(consumers={"list": [jack]})) as one:
+            token = await one.issue(consumer="jack")
+            (tmp_path / "..new").symlink_to("2")
+            os.rename(tmp_path / "..new", tmp_path / "..data")
+            await self.until_refused(one, token)
+            assert_valid(await one.validate(await one.issue(consumer="jack")))
+
+    async def test_a_broken_file_and_then_a_good_one(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with running(tmp_path, configured()) as one:
+            token = await one.issue(consumer="jack")
+            (tmp_path / "jwt-sidecar.yaml").write_text(configured()[:-20])
+
+            async def told() -> bool:
+                return bool((await status(one)).config_error)
+
+            await until(told)
+            assert_valid(await one.validate(token))
+            await asyncio.sleep(10 * watching.INTERVAL)
+            assert caplog.text.count("is not reloaded") == 1
+            (tmp_path / "jwt-sidecar.yaml").write_text(configured(jack="n" * 32))
+            await self.until_refused(one, token)
+            assert not (await status(one)).config_error
+
+    async def test_a_consumers_file_that_goes_and_comes(self, tmp_path: Path) -> None:
+        jack = consumer("jack")
+        more = tmp_path / "more.yaml"
+        more.write_text(json.dumps([jack]))
+        async with running(tmp_path, configured(consumers={"file": "more.yaml"})) as one:
+            token = await one.issue(consumer="jack")
+            more.unlink()
+
+            async def told() -> bool:
+                return "more.yaml" in (await status(one)).config_error
+
+            await until(told)
+            assert_valid(await one.validate(token))
+            more.write_text(json.dumps([{**jack, "disabled": True}]))
+            await self.until_refused(one, token)
+
+
+async def test_the_status_tells_keys_signers_and_configuration(tmp_path: Path) -> None:
+    started = time.time()
+    issuers = [
+        {
+            "name": "corp",
+            "issuer": "https://corp.example",
+            "keys": {"url": "http://127.0.0.1:1/jwks?token=MARKER", "required": False},
+            "audiences": "*",
+        }
+    ]
+    async with running(tmp_path, configured(issuers=issuers)) as one:
+
+        async def has_failed() -> bool:
+            return bool((await status(one)).issuers[0].fetch_error)
+
+        await until(has_failed)
+        said = await status(one)
+        corp, internal = said.issuers
+        assert (corp.name, corp.issuer, corp.source) == (
+            "corp",
+            "https://corp.example",
+            "http://127.0.0.1:1/jwks",
+        )
+        assert not corp.keys
+        assert not corp.HasField("fetch_time")
+        assert corp.HasField("next_fetch_time")
+        assert [(key.type, key.algorithm) for key in internal.keys] == [("EC", "ES256")]
+        assert [one.name for one in said.signers] == ["internal"]
+        assert said.signers[0].key_ids[0] == internal.keys[0].key_id
+        assert said.start_time.seconds >= int(started)
+        assert len(said.config_hash) == 64
+        assert "MARKER" not in str(said)
+        assert SECRET not in str(said)
+
+
+async def test_keys_can_be_fetched_at_once(tmp_path: Path) -> None:
+    issuers = [
+        {
+            "name": "corp",
+            "issuer": "https://corp.example",
+            "keys": {"url": "http://127.0.0.1:1/jwks", "required": False},
+            "audiences": "*",
+        }
+    ]
+    async with running(tmp_path, configured(issuers=issuers)) as one:
+        stub = AdminServiceStub(one.channel)
+        answer = await stub.RefreshKeys(admin.RefreshKeysRequest(issuer_name="corp"))
+        assert answer.issuer.fetch_error
+        answer = await stub.RefreshKeys(admin.RefreshKeysRequest(issuer_name="internal"))
+        assert answer.issuer.keys
+        with fails(PRECONDITION, "NOT_CONFIGURED"):
+            await stub.RefreshKeys(admin.RefreshKeysRequest(issuer_name="nobody"))
+        with fails(INVALID, "FIELD_INVALID", "issuer_name"):
+            await stub.RefreshKeys(admin.RefreshKeysRequest())
