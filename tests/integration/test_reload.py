@@ -207,12 +207,23 @@ async def test_http_opens_moves_and_closes(tmp_path: Path) -> None:
         assert not (tmp_path / "two.sock").exists()
 
 
-async def test_a_reload_under_load_drops_no_call_and_gives_no_wrong_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_reload_under_load_drops_no_call_and_gives_no_wrong_answer(
+    tmp_path: Path, transport: str
+) -> None:
     """Two consumers come and go by turns; a third stays."""
 
     def text(turn: int) -> str:
         other = "odd" if turn % 2 else "even"
-        return configured(consumers={"list": [consumer("stays"), consumer(other)]})
+        listeners = [
+            {
+                "address": "unix:x.sock",
+                "services": ["validate", "issue", "admin"],
+                "transport": transport,
+            }
+        ]
+        consumers = {"list": [consumer("stays"), consumer(other)]}
+        return configured(listeners=listeners, consumers=consumers)
 
     async with running(tmp_path, text(0)) as one:
         steady = await one.issue(consumer="stays", lifetime={"seconds": 600})
