@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 LONGEST_URI: Final = 8192
 _CHARACTERS: Final = re.compile(r"(?:[!#$&'()*+,/:;=?@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+# urlsplit takes only what the brackets hold for the host of http://other[::1]other/.
+_AUTHORITY: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:]+)(?::[0-9]*)?")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -27,6 +29,8 @@ def normalized_uri(uri: str) -> str:
         raise ValueError("it is no absolute http or https URI")
     if "@" in parts.netloc:
         raise ValueError("it has a user name")
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise ValueError("it has a malformed host or port")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     standard = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
     port = "" if standard else f":{parts.port}"

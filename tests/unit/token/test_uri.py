@@ -46,6 +46,8 @@ def test_equal_uris_have_one_form(uri: str, normal: str) -> None:
         *(" https://shop.example/", "https://shop.example/%zz", "https://shop.example/%2"),
         *("https://shop.example:x/", "https://shop.example:70000/", "https://shöp.example/"),
         *("https://[::1/", "https://shop.example/" + "a" * LONGEST_URI),
+        *("https://evil.example[::1]/", "https://[::1]evil.example/", "https://[::1]]/"),
+        *("https://[::1].evil.example:443/", "https://[v1.shop.example]/", "https://[::1%25x]/"),
     ],
 )
 def test_what_is_no_http_uri_is_told(uri: str) -> None:
