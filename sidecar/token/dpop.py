@@ -87,24 +87,23 @@ def _key(proof: jws.Jws) -> Key:
 
 
 def _check_target(claims: Any, request: Request) -> None:
-    method, target = _text(claims, "htm"), _text(claims, "htu")
-    asked = request.proof
-    if method != asked.http_method:
+    method, asked = _text(claims, "htm"), request.proof.http_method
+    if method != asked:
+        raise _refused(f"its htm is {quoted(method)}, but the request's method is {quoted(asked)}")
+    made_for = _normalized("its htu", _text(claims, "htu"))
+    target = _normalized("the request's target", request.proof.http_uri)
+    if made_for != target:
         raise _refused(
-            f"its htm is {quoted(method)}, but the request's method is {quoted(asked.http_method)}"
-        )
-    if _normalized(target) != _normalized(asked.http_uri):
-        raise _refused(
-            f"its htu is {quoted(target)}, but the request's target is {quoted(asked.http_uri)}"
+            f"its htu is {quoted(made_for)}, but the request's target is {quoted(target)}"
         )
 
 
-def _normalized(target: str) -> str:
-    """Query and fragment don't count (RFC 9449, section 4.3)."""
+def _normalized(what: str, uri: str) -> str:
+    """Query and fragment don't count (RFC 9449, section 4.3); nor are they for a message."""
     try:
-        return normalized_uri(target.partition("#")[0].partition("?")[0])
+        return normalized_uri(uri.partition("#")[0].partition("?")[0])
     except ValueError as error:
-        raise _refused(f"the target {quoted(target)} is none: {error}") from None
+        raise _refused(f"{what} can't be compared: {error}") from None
 
 
 def _check_age(claims: Any, now: float, clock_skew: float) -> None:

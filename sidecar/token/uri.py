@@ -18,13 +18,18 @@ def normalized_uri(uri: str) -> str:
 
     Scheme and host are in lower case, the default port is left out, an empty path is `/`, dot
     segments are resolved, percent-encoding is in upper case and only where it is needed. Raises
-    ValueError, saying what is wrong, for anything else and for a user name or password.
+    ValueError, saying what is wrong and quoting nothing, for anything else and for a user name or
+    password.
     """
     if len(uri) > LONGEST_URI:
         raise ValueError(f"it has more than {LONGEST_URI} characters")
     if not _CHARACTERS.fullmatch(uri):
         raise ValueError("it is empty or has a character that no URI has")
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        raise ValueError("it has a malformed host or port") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("it is no absolute http or https URI")
     if "@" in parts.netloc:
@@ -32,9 +37,8 @@ def normalized_uri(uri: str) -> str:
     if not _AUTHORITY.fullmatch(parts.netloc):
         raise ValueError("it has a malformed host or port")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    standard = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
-    port = "" if standard else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{_path(parts.path)}"
+    standard = port in {None, _DEFAULT_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{host}{'' if standard else f':{port}'}{_path(parts.path)}"
 
 
 def _path(path: str) -> str:

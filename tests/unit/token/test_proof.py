@@ -123,6 +123,23 @@ def test_a_target_is_compared_normalised_without_query_and_fragment(htu: str) ->
     assert_passes(judge(TOKEN, proof=proof(TOKEN, htu=htu)))
 
 
+@pytest.mark.parametrize(
+    ("htu", "target"),
+    [
+        (f"https://evil.example/?access_token={TOKEN}", TARGET),
+        (f"https://evil.example/#{TOKEN}", TARGET),
+        (TARGET, f"https://evil.example/?access_token={TOKEN}"),
+        (f"https://alice:{TOKEN}@shop.example/", TARGET),
+        (f"https://shop.example:{TOKEN}/", TARGET),
+        (f"https://[{TOKEN}]/", TARGET),
+    ],
+)
+def test_what_a_target_may_keep_secret_is_not_in_the_message(htu: str, target: str) -> None:
+    proven = Proof(dpop(TOKEN, htu=htu), METHOD, target)
+    refusal = assert_refused(judge(TOKEN, proof=proven), Reason.PROOF_INVALID)
+    assert TOKEN[:16].lower() not in refusal.message.lower()
+
+
 @pytest.mark.parametrize("age", [0, 30, 59, 59.999])
 def test_a_proof_is_good_for_a_minute(age: float) -> None:
     assert_passes(judge(TOKEN, proof=proof(TOKEN, iat=NOW - age)))

@@ -51,7 +51,7 @@ def test_equal_uris_have_one_form(uri: str, normal: str) -> None:
     ],
 )
 def test_what_is_no_http_uri_is_told(uri: str) -> None:
-    with pytest.raises(ValueError, match=r"^it |Invalid|Port|port|bracket"):
+    with pytest.raises(ValueError, match=r"^it (?:is|has) "):
         normalized_uri(uri)
 
 
