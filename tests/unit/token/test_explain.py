@@ -9,13 +9,24 @@ from hypothesis import strategies as st
 
 from sidecar.token.reason import CallFailed
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Request
-from sidecar.token.snapshot import Limits
+from sidecar.token.request import Proof, Request
+from sidecar.token.snapshot import Binding, Limits
 from sidecar.token.validator import Explanation, Outcome, explain
 from tests.authors import CORP, STRANGER, author, key_set
 from tests.proofs import bound, proof
 from tests.refusals import REFUSALS
-from tests.tokens import ABSENT, JACK, JACK_KEY, NOW, consumers, issuer, judge, mint, world
+from tests.tokens import (
+    ABSENT,
+    JACK,
+    JACK_KEY,
+    NOW,
+    consumers,
+    encode,
+    issuer,
+    judge,
+    mint,
+    world,
+)
 
 TWO_KEYS = key_set(STRANGER.calling_itself("key-2"), CORP)
 PASSED, FAILED, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED
@@ -52,7 +63,7 @@ def detail(explanation: Explanation, name: str) -> tuple[Outcome, str]:
         ("claim_values", ("no claim needs",)),
         ("scopes", ("none is needed; the token has []",)),
         ("proof", ("bound to no key",)),
-        ("replay", ("no proof",)),
+        ("replay", ("no DPoP proof was needed",)),
     ],
 )
 def test_a_check_that_passed_says_what_was_found(name: str, words: tuple[str, ...]) -> None:
@@ -132,6 +143,33 @@ def test_a_proof_that_holds_is_told() -> None:
         'the token is bound by ["jkt"], and the proof holds',
     )
     assert detail(said, "replay") == (PASSED, "the DPoP proof is used once")
+
+
+@pytest.mark.parametrize(
+    ("token", "party", "given"),
+    [
+        (
+            mint(cnf={"x5t#S256": encode(b"c" * 32)}),
+            issuer(),
+            Proof(client_certificate_sha256=b"c" * 32),
+        ),
+        (bound(), issuer(proof=Binding.IGNORED), Proof("x", "GET", "https://shop.example/")),
+    ],
+)
+def test_a_proof_that_is_never_used_up_is_told_from_none(
+    token: str, party: Any, given: Proof
+) -> None:
+    said = explained(token, party, proof=given)
+    assert detail(said, "replay") == (PASSED, "no DPoP proof was needed, and none is used up")
+
+
+def test_an_issuer_that_serves_only_where_it_is_named_is_told() -> None:
+    said = explained(mint(), issuer("any", None))
+    assert detail(said, "issuer") == (
+        FAILED,
+        'iss is "https://corp.example"; configured issuers are []; ["any"] take any iss, but only '
+        "where a request names them (issuer_name)",
+    )
 
 
 def test_checks_go_on_after_a_signature_that_does_not_hold() -> None:
