@@ -101,7 +101,7 @@ def _check_target(claims: Any, request: Request) -> None:
 def _normalized(what: str, uri: str) -> str:
     """Query and fragment don't count (RFC 9449, section 4.3); nor are they for a message."""
     try:
-        return normalized_uri(uri.partition("#")[0].partition("?")[0])
+        return normalized_uri(uri)
     except ValueError as error:
         raise _refused(f"{what} can't be compared: {error}") from None
 

@@ -5,7 +5,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 LONGEST_URI: Final = 8192
-_CHARACTERS: Final = re.compile(r"(?:[!#$&'()*+,/:;=?@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+"""Characters, without query and fragment."""
+_CHARACTERS: Final = re.compile(r"(?:[!$&'()*+,/:;=@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
 # urlsplit takes only what the brackets hold for the host of http://other[::1]other/.
 _AUTHORITY: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:]+)(?::[0-9]*)?")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -14,13 +15,14 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def normalized_uri(uri: str) -> str:
-    """An absolute http or https URI without query and fragment, in one form for equal ones.
+    """An absolute http or https URI in one form for equal ones, without its query and fragment.
 
     Scheme and host are in lower case, the default port is left out, an empty path is `/`, dot
     segments are resolved, percent-encoding is in upper case and only where it is needed. Raises
     ValueError, saying what is wrong and quoting nothing, for anything else and for a user name or
     password.
     """
+    uri = uri.partition("#")[0].partition("?")[0]
     if len(uri) > LONGEST_URI:
         raise ValueError(f"it has more than {LONGEST_URI} characters")
     if not _CHARACTERS.fullmatch(uri):

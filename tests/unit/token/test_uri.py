@@ -30,6 +30,8 @@ from sidecar.token.uri import LONGEST_URI, normalized_uri
         ("https://shop.example/a/", "https://shop.example/a/"),
         ("https://shop.example/a?q=1", "https://shop.example/a"),
         ("https://shop.example/a#f", "https://shop.example/a"),
+        ('https://shop.example/a?q="ö"|%', "https://shop.example/a"),
+        ("https://shop.example/a?" + "q" * LONGEST_URI, "https://shop.example/a"),
     ],
 )
 def test_equal_uris_have_one_form(uri: str, normal: str) -> None:
