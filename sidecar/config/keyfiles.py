@@ -14,7 +14,10 @@ from sidecar.token.keyset import KeySet, UnusableMember, from_jwks, parse_jwks
 _MOST_BYTES: Final = 1024 * 1024
 _MOST_BLOCKS: Final = 1000
 _MOST_LISTED: Final = 10
-_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+# A block ends where the next dashes are: looking on to the end of the file costs quadratic time.
+_BLOCK: Final = re.compile(
+    rb"-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----).)*+-----END \1-----", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def check_dpop(request: Request, now: float, clock_skew: float) -> DpopProof:
     key = _key(proof)
     claims = proof.unverified_claims
     _check_target(claims, request)
-    _check_age(claims, now, min(clock_skew, MOST_SKEW))
+    _check_times(claims, now, min(clock_skew, MOST_SKEW))
     digest = hashlib.sha256(request.token.encode("ascii")).digest()
     if _text(claims, "ath") != base64url.encode(digest).decode():
         raise _refused("its ath is not the hash of this token: it was made for another one")
@@ -87,43 +87,51 @@ def _key(proof: jws.Jws) -> Key:
 
 
 def _check_target(claims: Any, request: Request) -> None:
-    method, target = _text(claims, "htm"), _text(claims, "htu")
-    asked = request.proof
-    if method != asked.http_method:
+    method, asked = _text(claims, "htm"), request.proof.http_method
+    if method != asked:
+        raise _refused(f"its htm is {quoted(method)}, but the request's method is {quoted(asked)}")
+    made_for = _normalized("its htu", _text(claims, "htu"))
+    target = _normalized("the request's target", request.proof.http_uri)
+    if made_for != target:
         raise _refused(
-            f"its htm is {quoted(method)}, but the request's method is {quoted(asked.http_method)}"
-        )
-    if _normalized(target) != _normalized(asked.http_uri):
-        raise _refused(
-            f"its htu is {quoted(target)}, but the request's target is {quoted(asked.http_uri)}"
+            f"its htu is {quoted(made_for)}, but the request's target is {quoted(target)}"
         )
 
 
-def _normalized(target: str) -> str:
-    """Query and fragment don't count (RFC 9449, section 4.3)."""
+def _normalized(what: str, uri: str) -> str:
+    """Query and fragment don't count (RFC 9449, section 4.3); nor are they for a message."""
     try:
-        return normalized_uri(target.partition("#")[0].partition("?")[0])
+        return normalized_uri(uri)
     except ValueError as error:
-        raise _refused(f"the target {quoted(target)} is none: {error}") from None
+        raise _refused(f"{what} can't be compared: {error}") from None
 
 
-def _check_age(claims: Any, now: float, clock_skew: float) -> None:
-    try:
-        made = time_of(claims, "iat")
-    except Refused as refused:
-        raise _refused(refused.message) from None
+def _check_times(claims: Any, now: float, clock_skew: float) -> None:
+    """Its age, and what any JWT may say of its own time (RFC 7519, sections 4.1.4 and 4.1.5)."""
+    made, start, end = (_time(claims, name) for name in ("iat", "nbf", "exp"))
+    allowed = f"clock skew allowed {duration(clock_skew)}"
     if made is None:
         raise _refused("it has no iat")
     if now < made - clock_skew:
         raise _refused(
-            f"it was made {duration(made - now)} in the future, at {moment(made)}; "
-            f"clock skew allowed {duration(clock_skew)}"
+            f"it was made {duration(made - now)} in the future, at {moment(made)}; {allowed}"
         )
     if now >= made + WINDOW + clock_skew:
         raise _refused(
             f"it was made {duration(now - made)} ago, at {moment(made)}; proofs are accepted for "
-            f"{duration(WINDOW)}, clock skew allowed {duration(clock_skew)}"
+            f"{duration(WINDOW)}, {allowed}"
         )
+    if start is not None and now < start - clock_skew:
+        raise _refused(f"it is valid only from {moment(start)} (nbf); {allowed}")
+    if end is not None and now >= end + clock_skew:
+        raise _refused(f"it expired {duration(now - end)} ago, at {moment(end)}; {allowed}")
+
+
+def _time(claims: Any, name: str) -> float | None:
+    try:
+        return time_of(claims, name)
+    except Refused as refused:
+        raise _refused(refused.message) from None
 
 
 def _text(claims: Any, name: str) -> str:

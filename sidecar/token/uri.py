@@ -5,32 +5,42 @@ from typing import Final
 from urllib.parse import urlsplit
 
 LONGEST_URI: Final = 8192
-_CHARACTERS: Final = re.compile(r"(?:[!#$&'()*+,/:;=?@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+"""Characters, without query and fragment."""
+_CHARACTERS: Final = re.compile(r"(?:[!$&'()*+,/:;=@\[\]A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+# urlsplit takes only what the brackets hold for the host of http://other[::1]other/.
+_AUTHORITY: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:]+)(?::[0-9]*)?")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def normalized_uri(uri: str) -> str:
-    """An absolute http or https URI without query and fragment, in one form for equal ones.
+    """An absolute http or https URI in one form for equal ones, without its query and fragment.
 
     Scheme and host are in lower case, the default port is left out, an empty path is `/`, dot
     segments are resolved, percent-encoding is in upper case and only where it is needed. Raises
-    ValueError, saying what is wrong, for anything else and for a user name or password.
+    ValueError, saying what is wrong and quoting nothing, for anything else and for a user name or
+    password.
     """
+    uri = uri.partition("#")[0].partition("?")[0]
     if len(uri) > LONGEST_URI:
         raise ValueError(f"it has more than {LONGEST_URI} characters")
     if not _CHARACTERS.fullmatch(uri):
         raise ValueError("it is empty or has a character that no URI has")
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        raise ValueError("it has a malformed host or port") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("it is no absolute http or https URI")
     if "@" in parts.netloc:
         raise ValueError("it has a user name")
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise ValueError("it has a malformed host or port")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    standard = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
-    port = "" if standard else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}{_path(parts.path)}"
+    standard = port in {None, _DEFAULT_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{host}{'' if standard else f':{port}'}{_path(parts.path)}"
 
 
 def _path(path: str) -> str:

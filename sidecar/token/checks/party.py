@@ -50,10 +50,12 @@ def _nobody(attempt: Attempt) -> Refused:
         return _no_consumer(attempt, consumers.key_claim)
     if consumers and find(attempt.jws.unverified_claims, consumers.key_claim) is not None:
         return _no_consumer(attempt, consumers.key_claim)
+    named = [one.name for one in snapshot.issuers.values() if one.issuer is None]
+    hint = f"; {listed(named)} take any iss, but only where a request names them (issuer_name)"
     return Refused(
         Reason.ISSUER_UNKNOWN,
         f"{_found_iss(attempt.jws.unverified_claims)}; configured issuers are "
-        f"{listed(snapshot.issuers_by_iss)}",
+        f"{listed(snapshot.issuers_by_iss)}{hint if named else ''}",
     )
 
 

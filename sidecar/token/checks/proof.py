@@ -113,7 +113,9 @@ def _check_replay(attempt: Attempt) -> None:
 
 
 def _replay(attempt: Attempt) -> str:
-    return "there is no proof" if attempt.proof_id is None else "the DPoP proof is used once"
+    if attempt.proof_id is None:
+        return "no DPoP proof was needed, and none is used up"
+    return "the DPoP proof is used once"
 
 
 def _refused(message: str) -> Refused:

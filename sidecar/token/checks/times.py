@@ -62,7 +62,10 @@ def _check_age(attempt: Attempt) -> None:
 def _age(attempt: Attempt) -> str:
     if attempt.rules.max_age is None:
         return "no max_age is set"
-    return f"{_issue_time(attempt)}; max_age is {duration(attempt.rules.max_age)}"
+    said = f"{_issue_time(attempt)}; max_age is {duration(attempt.rules.max_age)}"
+    iat = attempt.issue_time
+    over = iat is not None and attempt.now - iat > attempt.rules.max_age
+    return f"{said}; {_skew(attempt)}" if over else said
 
 
 def _check_lifetime(attempt: Attempt) -> None:
@@ -78,8 +81,11 @@ def _lifetime(attempt: Attempt) -> str:
     longest = attempt.rules.max_lifetime
     if longest is None or attempt.expire_time is None or attempt.issue_time is None:
         return "no max_lifetime is set"
-    valid = duration(attempt.expire_time - attempt.issue_time)
-    return f"valid for {valid} from its issue; max_lifetime is {duration(longest)}"
+    lifetime = attempt.expire_time - attempt.issue_time
+    valid = f"valid for {duration(lifetime)} from its issue"
+    if lifetime < 0:
+        valid = f"expires {duration(lifetime)} before its issue"
+    return f"{valid}; max_lifetime is {duration(longest)}"
 
 
 def _needed(value: float | None, claim: str, setting: str) -> float:

@@ -1,8 +1,10 @@
 import json
+from time import process_time
 from typing import Any
 
 import pytest
 
+from sidecar.config.keyfiles import parse_keys
 from sidecar.token import key
 from sidecar.token.jwk import public_jwk
 from tests.unit.config.folder import KEYS, SECRET, Folder, configuration, issuer
@@ -462,3 +464,15 @@ def test_the_secret_of_an_issuer_may_have_a_key_id(folder: Folder) -> None:
     assert only.key_id == "k1"
     assert only.algorithms == {"HS256"}
     assert only.material == SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"-----BEGIN A-----\n", b"-----BEGIN A", b"-----BEGIN A-----\n-----END B-----\n"],
+)
+def test_the_time_for_a_key_file_does_not_grow_with_the_square_of_its_length(unit: bytes) -> None:
+    """50 ms or so for 200,000 bytes; a file may have 1 MiB."""
+    started = process_time()
+    with pytest.raises(ValueError, match="neither a JWK Set nor PEM"):
+        parse_keys(unit * (200_000 // len(unit)))
+    assert process_time() - started < 2

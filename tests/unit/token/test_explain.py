@@ -9,13 +9,24 @@ from hypothesis import strategies as st
 
 from sidecar.token.reason import CallFailed
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Request
-from sidecar.token.snapshot import Limits
+from sidecar.token.request import Proof, Request
+from sidecar.token.snapshot import Binding, Limits
 from sidecar.token.validator import Explanation, Outcome, explain
 from tests.authors import CORP, STRANGER, author, key_set
 from tests.proofs import bound, proof
 from tests.refusals import REFUSALS
-from tests.tokens import ABSENT, JACK, JACK_KEY, NOW, consumers, issuer, judge, mint, world
+from tests.tokens import (
+    ABSENT,
+    JACK,
+    JACK_KEY,
+    NOW,
+    consumers,
+    encode,
+    issuer,
+    judge,
+    mint,
+    world,
+)
 
 TWO_KEYS = key_set(STRANGER.calling_itself("key-2"), CORP)
 PASSED, FAILED, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED
@@ -52,7 +63,7 @@ def detail(explanation: Explanation, name: str) -> tuple[Outcome, str]:
         ("claim_values", ("no claim needs",)),
         ("scopes", ("none is needed; the token has []",)),
         ("proof", ("bound to no key",)),
-        ("replay", ("no proof",)),
+        ("replay", ("no DPoP proof was needed",)),
     ],
 )
 def test_a_check_that_passed_says_what_was_found(name: str, words: tuple[str, ...]) -> None:
@@ -86,7 +97,19 @@ def test_a_check_that_passed_says_what_was_found(name: str, words: tuple[str, ..
         (mint(iat=ABSENT), issuer(), "issue_time", "no iat"),
         (mint(iat=NOW + 5), issuer(clock_skew=30.0), "issue_time", "5 s in the future"),
         (mint(), issuer(max_age=120.0), "age", "issued 1 min ago"),
+        (
+            mint(iat=NOW - 70),
+            issuer(max_age=60.0, clock_skew=30.0),
+            "age",
+            "max_age is 1 min; clock skew allowed 30 s",
+        ),
         (mint(), issuer(max_lifetime=3600.0), "lifetime", "valid for 11 min"),
+        (
+            mint(iat=NOW + 10, exp=NOW - 10),
+            issuer(max_lifetime=3600.0, clock_skew=30.0),
+            "lifetime",
+            "expires 20 s before its issue",
+        ),
         (mint(), issuer(audiences=None), "audience", "any is accepted here"),
         (mint(), issuer(required=()), "required_claims", "no claim is required"),
         (mint(JACK, iss=ABSENT, key=JACK_KEY), consumers(), "issuer", '"jack-key": consumer jack'),
@@ -120,6 +143,33 @@ def test_a_proof_that_holds_is_told() -> None:
         'the token is bound by ["jkt"], and the proof holds',
     )
     assert detail(said, "replay") == (PASSED, "the DPoP proof is used once")
+
+
+@pytest.mark.parametrize(
+    ("token", "party", "given"),
+    [
+        (
+            mint(cnf={"x5t#S256": encode(b"c" * 32)}),
+            issuer(),
+            Proof(client_certificate_sha256=b"c" * 32),
+        ),
+        (bound(), issuer(proof=Binding.IGNORED), Proof("x", "GET", "https://shop.example/")),
+    ],
+)
+def test_a_proof_that_is_never_used_up_is_told_from_none(
+    token: str, party: Any, given: Proof
+) -> None:
+    said = explained(token, party, proof=given)
+    assert detail(said, "replay") == (PASSED, "no DPoP proof was needed, and none is used up")
+
+
+def test_an_issuer_that_serves_only_where_it_is_named_is_told() -> None:
+    said = explained(mint(), issuer("any", None))
+    assert detail(said, "issuer") == (
+        FAILED,
+        'iss is "https://corp.example"; configured issuers are []; ["any"] take any iss, but only '
+        "where a request names them (issuer_name)",
+    )
 
 
 def test_checks_go_on_after_a_signature_that_does_not_hold() -> None:

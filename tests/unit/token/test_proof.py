@@ -84,6 +84,10 @@ def _thumbprint_by_the_book(jwk: dict[str, Any]) -> str:
         pytest.param({"iat": NOW + 1}, ("in the future",), id="from the future"),
         pytest.param({"iat": ABSENT}, ("no iat",), id="no iat"),
         pytest.param({"iat": str(NOW)}, ("iat is a string",), id="iat is a string"),
+        pytest.param({"exp": NOW}, ("expired",), id="expired by its own exp"),
+        pytest.param({"exp": "x"}, ("exp is a string",), id="exp is a string"),
+        pytest.param({"nbf": NOW + 1}, ("valid only",), id="not yet valid by its own nbf"),
+        pytest.param({"nbf": None}, ("nbf is null",), id="nbf is null"),
         pytest.param({"ath": ABSENT}, ("ath is missing",), id="no hash of the token"),
         pytest.param({"ath": encode(CERTIFICATE)}, ("another one",), id="for another token"),
         pytest.param({"jti": ABSENT}, ("jti is missing",), id="no jti"),
@@ -123,6 +127,23 @@ def test_a_target_is_compared_normalised_without_query_and_fragment(htu: str) ->
     assert_passes(judge(TOKEN, proof=proof(TOKEN, htu=htu)))
 
 
+@pytest.mark.parametrize(
+    ("htu", "target"),
+    [
+        (f"https://evil.example/?access_token={TOKEN}", TARGET),
+        (f"https://evil.example/#{TOKEN}", TARGET),
+        (TARGET, f"https://evil.example/?access_token={TOKEN}"),
+        (f"https://alice:{TOKEN}@shop.example/", TARGET),
+        (f"https://shop.example:{TOKEN}/", TARGET),
+        (f"https://[{TOKEN}]/", TARGET),
+    ],
+)
+def test_what_a_target_may_keep_secret_is_not_in_the_message(htu: str, target: str) -> None:
+    proven = Proof(dpop(TOKEN, htu=htu), METHOD, target)
+    refusal = assert_refused(judge(TOKEN, proof=proven), Reason.PROOF_INVALID)
+    assert TOKEN[:16].lower() not in refusal.message.lower()
+
+
 @pytest.mark.parametrize("age", [0, 30, 59, 59.999])
 def test_a_proof_is_good_for_a_minute(age: float) -> None:
     assert_passes(judge(TOKEN, proof=proof(TOKEN, iat=NOW - age)))
@@ -135,6 +156,14 @@ def test_the_clock_skew_serves_a_proof_too_up_to_a_minute(skew: float, most: flo
         assert_passes(judge(TOKEN, party, proof=proof(TOKEN, iat=iat)))
     for iat in (NOW + most + 0.001, NOW - 60 - most):
         verdict = judge(TOKEN, party, proof=proof(TOKEN, iat=iat))
+        assert_refused(verdict, Reason.PROOF_INVALID, "clock skew allowed")
+
+
+def test_a_proof_may_limit_its_own_time_further() -> None:
+    party = issuer(clock_skew=30.0)
+    assert_passes(judge(TOKEN, party, proof=proof(TOKEN, nbf=NOW + 30, exp=NOW - 29)))
+    for proven in (proof(TOKEN, nbf=NOW + 31), proof(TOKEN, exp=NOW - 30)):
+        verdict = judge(TOKEN, party, proof=proven)
         assert_refused(verdict, Reason.PROOF_INVALID, "clock skew allowed")
 
 
