@@ -11,7 +11,7 @@ from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request
 from sidecar.token.snapshot import Consumers, Issuer, Limits
 from tests.authors import CORP, STRANGER, author, key_set, rsa_key
-from tests.proofs import bound, proof
+from tests.proofs import bound, proof, thumbprint
 from tests.tokens import (
     ABSENT,
     ISSUER,
@@ -29,7 +29,7 @@ NO_KEYS = replace(
 BOUND = bound()
 PROOF = proof(BOUND)
 USED = ProofMemory(60.0)
-USED.add(check_dpop(Request(BOUND, proof=PROOF), NOW, 0.0).id, NOW)
+USED.add(check_dpop(Request(BOUND, proof=PROOF), thumbprint(), NOW, 0.0), NOW)
 NINE_KEYS = key_set(*(author("ES256", f"key-{number}", number) for number in range(9)))
 
 

@@ -1,6 +1,7 @@
 """Fields of requests read strictly, and values of ours put into messages."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from google.protobuf.duration_pb2 import Duration
@@ -10,12 +11,12 @@ from sidecar.token.claims import LAST_SECOND, RequiredClaim, required_claims
 from sidecar.token.reason import CallFailed, ErrorReason
 from sidecar.token.request import Proof
 from sidecar.token.strict_json import parse_object
-from sidecar.token.uri import normalized_uri
 from sidecar.token.words import quoted
 from sidecar.v1.token_service_pb2 import ProofOfPossession
 
 _NANOS = 1_000_000_000
 _SHA256_BYTES = 32
+_ABSOLUTE = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 _MOST_CLAIMS = 64 * 1024
 """Characters of required claims."""
 _LONGEST_DURATION = 315_576_000_000  # seconds, 10,000 years (google/protobuf/duration.proto)
@@ -69,12 +70,12 @@ def proof(field: str, message: ProofOfPossession) -> Proof:
     if message.dpop:
         if not message.http_method:
             raise invalid(f"{field}.http_method", "it is empty; a DPoP proof is made for a method")
-        try:
-            normalized_uri(message.http_uri)
-        except ValueError as error:
+        # What stands behind it is the client's, and a reason to refuse its proof.
+        if not _ABSOLUTE.match(message.http_uri):
             raise invalid(
-                f"{field}.http_uri", f"{error}; a DPoP proof is made for a target"
-            ) from error
+                f"{field}.http_uri",
+                "it must be an absolute http or https URI: that of the request",
+            )
     return Proof(message.dpop, message.http_method, message.http_uri, certificate)
 
 

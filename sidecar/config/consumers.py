@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from sidecar.config.algorithms import AlgorithmName
 from sidecar.config.document import MOST_BYTES, parse
@@ -21,6 +21,7 @@ from sidecar.config.section import (
     Texts,
     TextsOrAny,
     Written,
+    came,
     fault,
 )
 from sidecar.config.surroundings import Surroundings, Unreadable
@@ -37,6 +38,7 @@ _KeyText = Annotated[
 ]
 
 
+_NO_KEY: Final = frozenset({"aud", "exp", "nbf", "iat", "jti"})
 _ClockSkew = Annotated[Duration, lasting("0s", "10m")]
 
 
@@ -129,10 +131,18 @@ class ConsumerFile(Written):
         return self.path
 
 
+def _key_claim(path: str) -> str:
+    if path in _NO_KEY:
+        raise fault(f"must be a claim that names a party; {path} is another thing's (RFC 7519)")
+    if not all(path.split(".")):
+        raise fault(f"must be the path of a claim, such as key or app.key; it is {came(path)}")
+    return path
+
+
 class Consumers(Section):
     """All consumers, and what holds for their tokens."""
 
-    key_claim: Text = "key"
+    key_claim: Annotated[Text, AfterValidator(_key_claim)] = "key"
     """The claim, by dotted path, that holds a consumer's key."""
     audiences: TextsOrAny = ("*",)
     """Accepted in `aud`; `"*"` for any."""

@@ -257,14 +257,21 @@ class Issuer(Section):
 
     def contradictions(self) -> Iterator[Fault]:
         """The keys must fit the issuer and its algorithms, and the rest the profile."""
-        if self.profile is not None and self.audiences == ANY:
-            yield ("audiences",), 'must name this service with profile: access_token; it is "*"'
+        if self.profile is not None:
+            yield from self._too_wide_for_a_profile()
         if self.keys.discovery:
             yield from self._not_discoverable()
         if self.keys.secret is not None:
             yield from self._secret_unfit(self.keys.secret)
         else:
             yield from self._keys_unfit()
+
+    def _too_wide_for_a_profile(self) -> Iterator[Fault]:
+        """Section 4 of RFC 9068 has both compared exactly."""
+        if self.audiences == ANY:
+            yield ("audiences",), 'must name this service with profile: access_token; it is "*"'
+        if self.issuer == "*":
+            yield ("issuer",), 'must be that of the tokens with profile: access_token; it is "*"'
 
     def meaningless(self) -> Iterator[tuple[str, str]]:
         """The profile has a `typ` of its own."""

@@ -1,7 +1,6 @@
 """DPoP proofs: that whoever presents a token holds the key that it is bound to (RFC 9449)."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.token import base64url, jws
@@ -25,24 +24,15 @@ _LONGEST_PROOF: Final = 16 * 1024
 _DEPTH: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class DpopProof:
-    """A proof that was checked, but for whether it was used before."""
+def check_dpop(request: Request, bound_to: str, now: float, clock_skew: float) -> bytes:
+    """Checks the request's DPoP proof as RFC 9449, section 4.3 says; times in seconds.
 
-    thumbprint: str
-    """Of the key that signed it (RFC 7638), as `cnf.jkt` has it."""
-    id: bytes
-    """Digest of the key and the proof's `jti`: the same for the same proof only."""
-
-
-def check_dpop(request: Request, now: float, clock_skew: float) -> DpopProof:
-    """The request's DPoP proof, checked as RFC 9449, section 4.3 says; times in seconds.
-
-    Raises Refused with PROOF_INVALID. Not checked here: that the token is bound to the proof's
-    key, and that the proof was not used before.
+    `bound_to` is the thumbprint of the token's key (RFC 7638). Gives a digest of that key and the
+    proof's `jti`: the same for the same proof only. Raises Refused with PROOF_INVALID. Not checked
+    here: that the proof was not used before.
     """
     proof = _parse(request.proof.dpop)
-    key = _key(proof)
+    key = _key(proof, bound_to)
     claims = proof.unverified_claims
     _check_target(claims, request)
     _check_times(claims, now, min(clock_skew, MOST_SKEW))
@@ -54,8 +44,7 @@ def check_dpop(request: Request, now: float, clock_skew: float) -> DpopProof:
         raise _refused(f"its jti has more than {_LONGEST_ID} characters")
     if not key.verify(proof.algorithm, proof.signing_input, proof.signature):
         raise _refused("its signature does not hold with the key in its header")
-    name = thumbprint(key)
-    return DpopProof(name, hashlib.sha256(f"{name} {token_id}".encode()).digest()[:16])
+    return hashlib.sha256(f"{bound_to} {token_id}".encode()).digest()[:16]
 
 
 def _parse(text: str) -> jws.Jws:
@@ -75,7 +64,7 @@ def _parse(text: str) -> jws.Jws:
     return proof
 
 
-def _key(proof: jws.Jws) -> Key:
+def _key(proof: jws.Jws, bound_to: str) -> Key:
     """The one key that a header may bring: the token names it by its thumbprint."""
     try:
         key = from_jwk(proof.unverified_header.get("jwk"))
@@ -83,6 +72,12 @@ def _key(proof: jws.Jws) -> Key:
         raise _refused(f"the key in its header (jwk) can't be used: {problem.message}") from None
     if proof.algorithm not in key.algorithms:
         raise _refused(f"its alg is {proof.algorithm}, but its key is {key.describe()}")
+    found = thumbprint(key)
+    if found != bound_to:
+        raise _refused(
+            "it was made with another key than the one that the token is bound to "
+            f"(its thumbprint is {quoted(found)})"
+        )
     return key
 
 

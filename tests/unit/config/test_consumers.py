@@ -228,3 +228,21 @@ def test_a_consumer_that_an_issuer_would_hide_is_told(folder: Folder, where: str
         "those of issuers[0].issuer in line 1; choose another key"
     ]
     assert not folder.problems(configuration(consumers={"key_claim": "sub", **listed}))
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        *(
+            (name, f"must be a claim that names a party; {name} is another thing's (RFC 7519)")
+            for name in ("aud", "exp", "nbf", "iat", "jti")
+        ),
+        *(
+            (path, f'must be the path of a claim, such as key or app.key; it is the text "{path}"')
+            for path in (".", "a.", ".a", "a..b")
+        ),
+    ],
+)
+def test_a_claim_that_holds_no_key_is_no_key_claim(folder: Folder, path: str, problem: str) -> None:
+    settings = configuration(consumers={"key_claim": path, "list": [consumer()]})
+    assert folder.problems(settings) == [f"jwt-sidecar.yaml:1: consumers.key_claim: {problem}"]

@@ -382,6 +382,11 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
             id="a profile for any audience",
         ),
         pytest.param(
+            {"profile": "access_token", "issuer": "*"},
+            ['issuer: must be that of the tokens with profile: access_token; it is "*"'],
+            id="a profile for any issuer",
+        ),
+        pytest.param(
             {"proof": "never"},
             ['proof: must be when_bound, required or ignore; it is the text "never"'],
             id="an unknown rule on proofs",
