@@ -83,9 +83,19 @@ def _check_signature(attempt: Attempt) -> None:
         whose = f"key {quoted(key_id)}" if key_id is not None else "the issuer's key"
     raise Refused(
         Reason.SIGNATURE_INVALID,
-        f"the {token.algorithm} signature does not hold with {whose}: the token was changed, or "
-        "signed with another key",
+        f"the {token.algorithm} signature does not hold with {whose}: {_cause(attempt)}",
     )
+
+
+def _cause(attempt: Attempt) -> str:
+    """What usually is behind a signature that does not hold."""
+    alg, size = attempt.jws.algorithm, len(attempt.jws.signature)
+    fitting = (key for key in attempt.candidates if alg in key.algorithms)
+    sizes = sorted({key.signature_bytes(alg) for key in fitting})
+    if not sizes or size in sizes:
+        return "the token was changed, or signed with another key"
+    cause = "the token was cut off" if size < sizes[0] else "something was added to it"
+    return f"it has {size} bytes and not {' or '.join(map(str, sizes))}; {cause}"
 
 
 def _signature(attempt: Attempt) -> str:
