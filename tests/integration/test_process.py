@@ -217,7 +217,7 @@ async def test_sighup_reloads_and_status_tells(configuration: Path) -> None:
         lines = said[1].splitlines()
         assert lines[0].startswith("jwt-sidecar ")
         assert lines[1].startswith("configuration ")
-        row = r"internal +k1 \(ES256\) +- +- +the configuration"
+        row = r"internal +k1 \(ES256\) +- +- +signer internal"
         assert any(re.match(row, line) for line in lines)
         _, token, _ = await run("issue", "--subject", "a", *at)
         assert json.loads(decode(token.split(".")[1]))["env"] == "test"
