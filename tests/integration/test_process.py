@@ -313,6 +313,12 @@ async def test_what_is_no_http_is_not_in_the_log(tmp_path: Path) -> None:
             ("validate", "x", "--address", "19191"), "unix:PATH or HOST:PORT", id="a port"
         ),
         pytest.param(("validate", "x", "--address", "unix://run/x"), "unix:PATH", id="two slashes"),
+        pytest.param(("validate", "x", "--address", "http://[::1]:9191"), "HOST:PORT", id="a URL"),
+        pytest.param(("validate", "x", "--address", "::1:9191"), "in brackets", id="bare IPv6"),
+        pytest.param(
+            ("validate", "x", "--address", "127.0.0.1:65536"), "HOST:PORT", id="no such port"
+        ),
+        pytest.param(("serve", "MARKER.yaml"), "--config", id="a file for serve"),
         pytest.param(
             ("issue", "--subject", "a", "--lifetime", "60"), "a unit (ms, s, m, h, d)", id="no unit"
         ),
