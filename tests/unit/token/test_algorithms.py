@@ -78,12 +78,12 @@ def test_a_signature_of_the_wrong_length_does_not(algorithm: str, size: str) -> 
     good = by.sign(mint(by).rpartition(".")[0].encode())
     wrong, cause = {
         "short": (good[:-1], "the token was cut off"),
-        "long": (good + b"\0", "something was added to it"),
+        "long": (good + b"\0", "something was added to the token"),
         "one byte": (b"\0", "the token was cut off"),
-        "huge": (good + bytes(4000), "something was added to it"),
+        "huge": (good + bytes(4000), "something was added to the token"),
     }[size]
-    lengths = f"it has {len(wrong)} bytes and not {len(good)}; {cause}"
-    assert_refused(judge_signed(wrong, by), Reason.SIGNATURE_INVALID, lengths)
+    said = f'has {len(wrong)} bytes, and one with key "key-1" has {len(good)}: {cause}'
+    assert_refused(judge_signed(wrong, by), Reason.SIGNATURE_INVALID, said)
 
 
 @pytest.mark.parametrize("algorithm", ALL_ALGORITHMS)
