@@ -69,7 +69,10 @@ class _Parser(argparse.ArgumentParser):
             message = (
                 f"unknown option {options[0]}"
                 if options
-                else ("more words came than are taken; a token is one word, without Bearer")
+                else (
+                    "more words came than are taken; a token is one word, without Bearer, and "
+                    "serve takes its file by --config"
+                )
             )
         super().error(message)
 

@@ -47,8 +47,12 @@ async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
         await stop.wait()
         announcing.cancel()
         shutdown = sidecar.configuration.settings.shutdown
-        grace = duration(shutdown.grace)
-        log.info("stopping: running calls have %s; a second signal ends them", grace)
+        log.info(
+            "stopping: calls are taken for another %s, and those that run then have %s; a second "
+            "signal ends them",
+            duration(0.0 if at_once.is_set() else shutdown.drain),
+            duration(shutdown.grace),
+        )
         await sidecar.health.stopping()
         if not at_once.is_set():
             await first(asyncio.sleep(shutdown.drain), hurry.wait())

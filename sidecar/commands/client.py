@@ -46,13 +46,24 @@ def admin_service(options: argparse.Namespace) -> Iterator["AdminServiceStub"]:
 
 @contextmanager
 def _connected(options: argparse.Namespace) -> Iterator[grpc.Channel]:
-    if not re.fullmatch(r"unix:(///|/(?!/)|[^/]).*|.+:[0-9]{1,5}", options.address):
-        raise CommandFailed(f"--address {options.address}: it must be unix:PATH or HOST:PORT")
+    if not _is_address(options.address):
+        raise CommandFailed(
+            f"--address (or JWT_SIDECAR_ADDRESS) {options.address}: it must be unix:PATH or "
+            "HOST:PORT, with a port of 1 to 65535, IPv6 in brackets, and nothing before the host"
+        )
     with _channel(options) as channel:
         try:
             yield channel
         except grpc.RpcError as error:
             raise _failure(cast(grpc.Call, error), options) from error
+
+
+def _is_address(text: str) -> bool:
+    if re.fullmatch(r"unix:(///|/(?!/)|[^/]).*", text):
+        return True
+    tcp = re.fullmatch(r"(?:[^\s:/\[\]]+|\[[^\s/\[\]]+\]):([0-9]{1,5})", text)
+    # gRPC takes a port above these for another one.
+    return tcp is not None and 0 < int(tcp[1]) <= 65535
 
 
 def _channel(options: argparse.Namespace) -> grpc.Channel:
@@ -147,13 +158,14 @@ def _failure(error: grpc.Call, options: argparse.Namespace) -> CommandFailed:
 
 def _about_tls(options: argparse.Namespace) -> str:
     if options.address.startswith("unix:"):
-        return ""
+        return " A Unix socket has no TLS: leave out --tls-ca." if options.tls_ca else ""
     if not options.tls_ca:
         return " If it serves TLS, add --tls-ca."
     if not options.tls_certificate:
         return (
-            " Does it serve TLS, with a certificate for this address from --tls-ca? If it asks "
-            "callers for one, add --tls-certificate and --tls-key."
+            " Does it serve TLS, with a certificate for this address from --tls-ca? If it serves "
+            "plain text, leave out --tls-ca. If it asks callers for a certificate, add "
+            "--tls-certificate and --tls-key."
         )
     return (
         " Does it serve TLS, with a certificate for this address from --tls-ca, and is "

@@ -29,21 +29,34 @@ _WITH_NAMES: Final = re.compile(
 )
 
 
+class UnknownFormat(ValueError):
+    """A text that is in none of FORMATS."""
+
+
 def parse_moment(text: str) -> datetime:
     """The time, with its zone, that a text in one of FORMATS says.
 
     Zones by name are GMT, UT, UTC and the eight of RFC 822, section 5.1. A year of two digits is
-    one from 1969 to 2068. Raises ValueError, saying why, for any other text, for a time that no
-    clock shows, and where the day of the week is another.
+    one from 1969 to 2068. Raises UnknownFormat for any other text, and ValueError, saying why,
+    where the zone is missing or unknown, for a time that no clock shows, and where the day of the
+    week is another.
     """
     if _RFC_3339.fullmatch(text):
         return datetime.fromisoformat(text)
     fields = parsedate_tz(text) if _WITH_NAMES.fullmatch(text) else None
     if fields is None:
-        raise ValueError("it is in no known format")
+        raise _why_unknown(text)
     zone = timezone(timedelta(seconds=fields[9] or 0))
     moment = datetime(*fields[:6], tzinfo=zone)
     day = _DAYS[moment.weekday()]
     if text[:3] != day[:3]:
         raise ValueError(f"that day is a {day}")
     return moment
+
+
+def _why_unknown(text: str) -> ValueError:
+    if _RFC_3339.fullmatch(f"{text}Z"):
+        return ValueError("it has no zone; add Z, or an offset such as +01:00")
+    if _WITH_NAMES.fullmatch(f"{text.rpartition(' ')[0]} GMT"):
+        return ValueError("its zone is not known; write an offset such as +0100")
+    return UnknownFormat("it is in no known format")

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from sidecar.cli import DONE, REFUSED, CommandFailed
 from sidecar.commands.client import TIMEOUT, token_service
-from sidecar.commands.moment import FORMATS, parse_moment
+from sidecar.commands.moment import FORMATS, UnknownFormat, parse_moment
 from sidecar.token import jws
 from sidecar.token.reason import Refused
 from sidecar.token.words import quoted
@@ -76,8 +76,11 @@ def issue(options: argparse.Namespace) -> int:
 
 def decode(options: argparse.Namespace) -> int:
     """Prints header and claims of a token, without verifying anything."""
+    text = _token(options)
+    if not text:
+        raise CommandFailed("no token was presented", REFUSED)
     try:
-        token = jws.parse(_token(options), _DEPTH)
+        token = jws.parse(text, _DEPTH)
     except Refused as refused:
         raise CommandFailed(refused.message, REFUSED) from refused
     print(
@@ -146,11 +149,13 @@ def _start(request: messages.IssueTokenRequest, text: str) -> None:
             request.not_before_delay.FromMicroseconds(_microseconds(text))
         else:
             request.not_before_time.FromDatetime(parse_moment(text))
-    except (ValueError, OverflowError) as problem:
+    except UnknownFormat as problem:
         raise CommandFailed(
             f"--not-before {quoted(text)}: {problem}; it takes a duration from now, such as 10m, "
             f"or a time: {FORMATS}"
         ) from problem
+    except (ValueError, OverflowError) as problem:
+        raise CommandFailed(f"--not-before {quoted(text)}: {problem}") from problem
 
 
 def _object(option: str, pairs: Sequence[str]) -> str:

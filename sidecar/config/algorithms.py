@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 from sidecar.config.problems import nearest
 from sidecar.config.section import came, fault
@@ -10,7 +10,9 @@ from sidecar.token.algorithms import ALGORITHMS
 from sidecar.token.words import names
 
 
-def _known(name: str) -> str:
+def _known(name: object) -> str:
+    if not isinstance(name, str):
+        raise fault(f"must be a JWS algorithm, such as ES256; it is {came(name)}")
     if name in ALGORITHMS:
         return name
     near = nearest(name, ALGORITHMS)
@@ -20,5 +22,5 @@ def _known(name: str) -> str:
 
 _SCHEMA: dict[str, Any] = {"type": "string", "enum": sorted(ALGORITHMS)}
 
-AlgorithmName = Annotated[str, AfterValidator(_known), WithJsonSchema(_SCHEMA)]
+AlgorithmName = Annotated[str, BeforeValidator(_known), WithJsonSchema(_SCHEMA)]
 """A name of `sidecar.token.algorithms.ALGORITHMS`."""

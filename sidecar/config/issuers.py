@@ -276,7 +276,7 @@ class Issuer(Section):
     def meaningless(self) -> Iterator[tuple[str, str]]:
         """The profile has a `typ` of its own."""
         if self.profile is not None:
-            yield "types", "no profile"
+            yield "types", "no profile, which has a typ of its own"
 
     def _not_discoverable(self) -> Iterator[Fault]:
         """Section 3 of OpenID Connect Discovery 1.0 has issuers without query and fragment."""

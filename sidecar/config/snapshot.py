@@ -173,6 +173,7 @@ def _accepted(signer: Signer) -> Issuer:
         rules,
         KeySet(tuple(_verifying_key(one) for one in keys)),
         frozenset(one.algorithm for one in keys),
+        f"signer {signer.name}",
     )
 
 

@@ -227,10 +227,7 @@ class RemoteKeys:
         self._watch_staleness()
         self._remember_absent(keys, same)
         self._save(self._held)
-        if same:
-            self._wake()
-        else:
-            self._tell()
+        self._tell()
 
     def _newest(self, answer: Answer) -> tuple[KeySet, bytes]:
         """The keys of an answer, the very same ones where the set did not change."""

@@ -97,8 +97,9 @@ def _hint(token: str) -> str:
         return '; it begins with "Bearer ": pass only what stands behind it'
     if token[:1] in {'"', "'"}:
         return "; it stands in quotes: pass only what stands between them"
-    space = _SPACE.search(token)
-    return f"; it has white space at character {space.start() + 1}" if space else ""
+    if space := _SPACE.search(token):
+        return f"; it has white space at character {space.start() + 1}"
+    return ": was it cut off?" if token.count(".") < _PARTS - 1 else ""
 
 
 def _split(token: str) -> list[bytes]:

@@ -61,6 +61,13 @@ class Key:
             self.material, signing_input, signature
         )
 
+    def signature_bytes(self, algorithm: str) -> int:
+        """The length of its signatures with one of its algorithms."""
+        if isinstance(self.material, bytes):
+            # A secret is at least as long as the hash, and the signature is just as long.
+            return ALGORITHMS[algorithm].min_secret_bytes
+        return kind_of(self.material).signature_bytes(self.material)
+
     def describe(self) -> str:
         """What the key is, for a sentence: `an EC key on P-256 for ES256`."""
         curve = f" on {self.curve}" if self.curve else ""

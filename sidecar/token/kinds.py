@@ -31,6 +31,8 @@ class Kind:
     """The public key of the bytes of `members`; raises ValueError where they make none."""
     parts: Callable[[Any], tuple[bytes, ...]]
     """The bytes of `members` for a public key."""
+    signature_bytes: Callable[[Any], int]
+    """The length of the signatures that a public key of `cryptography` verifies."""
     generate: Callable[[], Any]
     """A new private key. It draws on chance, so nothing in this package calls it."""
 
@@ -64,6 +66,7 @@ def _rsa() -> Kind:
         lambda key: isinstance(key, rsa.RSAPublicKey),
         build,
         parts,
+        lambda key: (key.key_size + 7) // 8,
         lambda: rsa.generate_private_key(65537, MIN_RSA_BITS),
     )
 
@@ -86,14 +89,21 @@ def _ec(name: str, curve: ec.EllipticCurve) -> Kind:
         lambda key: isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == curve.name,
         build,
         parts,
+        lambda _: 2 * size,
         lambda: ec.generate_private_key(curve),
     )
 
 
 def _raw(
-    key_type: str, named_by: str, name: str, member: str, size: int, public: Any, private: Any
+    identity: tuple[str, str, str],
+    member: str,
+    size: int,
+    signature_bytes: int,
+    public: Any,
+    private: Any,
 ) -> Kind:
     """A kind whose public key is one string of bytes."""
+    key_type, named_by, name = identity
     return Kind(
         key_type,
         named_by,
@@ -102,6 +112,7 @@ def _raw(
         lambda key: isinstance(key, public),
         public.from_public_bytes,
         lambda key: (key.public_bytes_raw(),),
+        lambda _: signature_bytes,
         private.generate,
     )
 
@@ -112,17 +123,19 @@ P_384: Final = _ec("P-384", ec.SECP384R1())
 P_521: Final = _ec("P-521", ec.SECP521R1())
 SECP256K1: Final = _ec("secp256k1", ec.SECP256K1())
 ED25519: Final = _raw(
-    "OKP", "crv", "Ed25519", "x", 32, ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey
+    ("OKP", "crv", "Ed25519"), "x", 32, 64, ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey
 )
-ED448: Final = _raw("OKP", "crv", "Ed448", "x", 57, ed448.Ed448PublicKey, ed448.Ed448PrivateKey)
+ED448: Final = _raw(
+    ("OKP", "crv", "Ed448"), "x", 57, 114, ed448.Ed448PublicKey, ed448.Ed448PrivateKey
+)
 ML_DSA_44: Final = _raw(
-    "AKP", "alg", "ML-DSA-44", "pub", 1312, mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey
+    ("AKP", "alg", "ML-DSA-44"), "pub", 1312, 2420, mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey
 )
 ML_DSA_65: Final = _raw(
-    "AKP", "alg", "ML-DSA-65", "pub", 1952, mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey
+    ("AKP", "alg", "ML-DSA-65"), "pub", 1952, 3309, mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey
 )
 ML_DSA_87: Final = _raw(
-    "AKP", "alg", "ML-DSA-87", "pub", 2592, mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey
+    ("AKP", "alg", "ML-DSA-87"), "pub", 2592, 4627, mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey
 )
 
 

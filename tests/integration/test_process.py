@@ -217,7 +217,7 @@ async def test_sighup_reloads_and_status_tells(configuration: Path) -> None:
         lines = said[1].splitlines()
         assert lines[0].startswith("jwt-sidecar ")
         assert lines[1].startswith("configuration ")
-        row = r"internal +k1 \(ES256\) +- +- +the configuration"
+        row = r"internal +k1 \(ES256\) +- +- +signer internal"
         assert any(re.match(row, line) for line in lines)
         _, token, _ = await run("issue", "--subject", "a", *at)
         assert json.loads(decode(token.split(".")[1]))["env"] == "test"
@@ -313,6 +313,12 @@ async def test_what_is_no_http_is_not_in_the_log(tmp_path: Path) -> None:
             ("validate", "x", "--address", "19191"), "unix:PATH or HOST:PORT", id="a port"
         ),
         pytest.param(("validate", "x", "--address", "unix://run/x"), "unix:PATH", id="two slashes"),
+        pytest.param(("validate", "x", "--address", "http://[::1]:9191"), "HOST:PORT", id="a URL"),
+        pytest.param(("validate", "x", "--address", "::1:9191"), "in brackets", id="bare IPv6"),
+        pytest.param(
+            ("validate", "x", "--address", "127.0.0.1:65536"), "HOST:PORT", id="no such port"
+        ),
+        pytest.param(("serve", "MARKER.yaml"), "--config", id="a file for serve"),
         pytest.param(
             ("issue", "--subject", "a", "--lifetime", "60"), "a unit (ms, s, m, h, d)", id="no unit"
         ),

@@ -82,10 +82,20 @@ def _check_signature(attempt: Attempt) -> None:
         key_id = attempt.candidates[0].key_id
         whose = f"key {quoted(key_id)}" if key_id is not None else "the issuer's key"
     raise Refused(
-        Reason.SIGNATURE_INVALID,
-        f"the {token.algorithm} signature does not hold with {whose}: the token was changed, or "
-        "signed with another key",
+        Reason.SIGNATURE_INVALID, f"the {token.algorithm} signature {_wrong(attempt, whose)}"
     )
+
+
+def _wrong(attempt: Attempt, whose: str) -> str:
+    """What is wrong with a signature that does not hold, and what usually is behind it."""
+    alg, size = attempt.jws.algorithm, len(attempt.jws.signature)
+    fitting = (key for key in attempt.candidates if alg in key.algorithms)
+    sizes = sorted({key.signature_bytes(alg) for key in fitting})
+    if not sizes or size in sizes:
+        return f"does not hold with {whose}: the token was changed, or signed with another key"
+    cause = "the token was cut off" if size < sizes[0] else "something was added to the token"
+    needed = " or ".join(str(one) for one in sizes)
+    return f"has {size} bytes, and one with {whose} has {needed}: {cause}"
 
 
 def _signature(attempt: Attempt) -> str:

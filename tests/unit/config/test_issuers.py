@@ -373,7 +373,7 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
         ),
         pytest.param(
             {"profile": "access_token", "types": ["JWT"]},
-            ["types: has a meaning only with no profile; remove it"],
+            ["types: has a meaning only with no profile, which has a typ of its own; remove it"],
             id="a profile and types",
         ),
         pytest.param(

@@ -122,6 +122,11 @@ PRIVATE_KEY = {"key_id": "1", "algorithm": "ES256", "private_key": {"file": "ec.
             id="an algorithm for a key that is made",
         ),
         pytest.param(
+            {"generate": True},
+            [".generate: must be a JWS algorithm, such as ES256; it is true"],
+            id="made, but with which algorithm",
+        ),
+        pytest.param(
             {"generate": "HS256"},
             [
                 ".generate: HS256 has a secret and no key pair; generate one of ES256, "

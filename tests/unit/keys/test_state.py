@@ -39,11 +39,12 @@ async def test_the_next_request_is_conditional_by_the_last_answer() -> None:
 
 
 @in_simulated_time
-async def test_keys_that_are_not_modified_are_the_very_same_and_not_published_again() -> None:
+async def test_keys_that_are_not_modified_are_published_again_with_the_time_of_it() -> None:
     provider = Provider(tagged(K1, '"1"'), tagged(None, '"1"'), K1)
     async with running(provider, refresh=100) as issuer:
         await until(201)
-        assert issuer.published == [(0, ("k1",), "")]
+        assert issuer.published == [(time, ("k1",), "") for time in (0, 100, 200)]
+        assert issuer.keys.fetch_time == NOW + 200
 
 
 @in_simulated_time

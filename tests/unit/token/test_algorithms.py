@@ -76,13 +76,14 @@ def test_a_signature_of_another_key_does_not(algorithm: str) -> None:
 def test_a_signature_of_the_wrong_length_does_not(algorithm: str, size: str) -> None:
     by = author(algorithm)
     good = by.sign(mint(by).rpartition(".")[0].encode())
-    wrong = {
-        "short": good[:-1],
-        "long": good + b"\0",
-        "one byte": b"\0",
-        "huge": good + bytes(4000),
-    }
-    assert_refused(judge_signed(wrong[size], by), Reason.SIGNATURE_INVALID)
+    wrong, cause = {
+        "short": (good[:-1], "the token was cut off"),
+        "long": (good + b"\0", "something was added to the token"),
+        "one byte": (b"\0", "the token was cut off"),
+        "huge": (good + bytes(4000), "something was added to the token"),
+    }[size]
+    said = f'has {len(wrong)} bytes, and one with key "key-1" has {len(good)}: {cause}'
+    assert_refused(judge_signed(wrong, by), Reason.SIGNATURE_INVALID, said)
 
 
 @pytest.mark.parametrize("algorithm", ALL_ALGORITHMS)

@@ -48,7 +48,7 @@ def test_a_good_token_is_read() -> None:
     [
         pytest.param(" ", "1 part and not 3; it has white space", id="a space"),
         pytest.param("x", "1 part and not 3", id="one part"),
-        pytest.param(f"{HEADER}.{PAYLOAD}", "2 parts and not 3", id="two parts"),
+        pytest.param(f"{HEADER}.{PAYLOAD}", "2 parts and not 3: was it cut off?", id="two parts"),
         pytest.param(f"{GOOD}.", "4 parts and not 3", id="a fourth part that is empty"),
         pytest.param(f"{GOOD}.{SIGNATURE}", "4 parts and not 3", id="four parts"),
         pytest.param("a.b.c.d.e", "encrypted token (JWE)", id="five parts"),
