@@ -90,6 +90,7 @@ class Sidecar:
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)
             await self.listeners.prepare(settings.listeners)
+            await self._http.prepare(settings.http)
             await self._http.change(settings.http)
             stack.push_async_callback(self._stop_listeners, hurry or asyncio.Event())
             await self.listeners.change(settings.listeners, 0.0)

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sidecar.config import watching
 from sidecar.v1 import admin_service_pb2 as admin
@@ -28,6 +29,7 @@ from tests.running import (
 )
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -182,6 +184,66 @@ async def test_a_listener_with_other_settings_is_opened_anew(
         text = configured(listeners=listeners("issue", "validate"))
         assert await write_and_reload(one, tmp_path, text)
         assert_valid(await stub.ValidateToken(request, wait_for_ready=True))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_the_listener_that_the_reload_is_asked_on_may_change(
+    tmp_path: Path, transport: str
+) -> None:
+    def text(**more: Any) -> str:
+        services = ["issue", "admin"]
+        own = {"address": "unix:a.sock", "services": services, "transport": transport, **more}
+        return configured(listeners=[own])
+
+    async with running(tmp_path, text()) as one:
+        assert await write_and_reload(one, tmp_path, text(reflection=False))
+        request = messages.IssueTokenRequest(subject="alice")
+        assert (await one.tokens.IssueToken(request, wait_for_ready=True, timeout=20)).token
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_listener_that_comes_back_while_it_drains_serves(
+    tmp_path: Path, transport: str
+) -> None:
+    back = {"address": "unix:x.sock", "services": ["validate"], "transport": transport}
+    stays = {"address": "unix:admin.sock", "services": ["validate", "admin"]}
+    both = configured(listeners=[stays, back])
+    path = f"unix:{tmp_path}/x.sock"
+    async with running(tmp_path, both) as one, grpc.aio.insecure_channel(path) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        assert await write_and_reload(one, tmp_path, configured(listeners=[stays]))
+        assert await write_and_reload(one, tmp_path, both)
+        assert await watch.code() is not grpc.StatusCode.OK
+        async with grpc.aio.insecure_channel(path, OWN_CONNECTION) as other:
+            request = messages.ValidateTokenRequest(token="a.b")
+            answer = await TokenServiceStub(other).ValidateToken(
+                request, wait_for_ready=True, timeout=20
+            )
+            assert_refused(answer, "TOKEN_MALFORMED")
+
+
+async def test_http_keeps_its_connections_where_only_what_it_serves_changes(
+    tmp_path: Path,
+) -> None:
+    def text(*serve: str) -> str:
+        return configured(http={"address": "unix:http.sock", "serve": serve})
+
+    async with running(tmp_path, text("health", "jwks")) as one:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "http.sock")
+
+        async def answer() -> bytes:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split()[0])
+            await reader.readexactly(length)
+            return head.split()[1]
+
+        assert await answer() == b"200"
+        assert await write_and_reload(one, tmp_path, text("jwks"))
+        assert await answer() == b"404"
+        writer.close()
 
 
 async def test_http_opens_moves_and_closes(tmp_path: Path) -> None:
