@@ -35,6 +35,7 @@ from sidecar.status import (
     signer_statuses,
 )
 from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.snapshot import Issuer
 from sidecar.token.words import listed, quoted
 
 READ_ATTEMPTS: Final = 3
@@ -131,18 +132,22 @@ class Sidecar:
 
     async def refresh_keys(self, issuer_name: str, at_most: float) -> IssuerStatus:
         """Fetches an issuer's keys now, for AdminService."""
-        if issuer_name not in self.engine.snapshot.issuers:
-            raise CallFailed(
-                ErrorReason.NOT_CONFIGURED,
-                f"no issuer named {quoted(issuer_name)} is configured; there are "
-                f"{listed(self.engine.snapshot.issuers)}",
-                "issuer_name",
-            )
+        self._issuer(issuer_name)
         source = self._generation.sources.get(issuer_name)
         if source is not None:
             await source.refresh(at_most)
-        issuer = self.engine.snapshot.issuers[issuer_name]
-        return issuer_status(issuer, self._generation.sources.get(issuer_name))
+        return issuer_status(self._issuer(issuer_name), self._generation.sources.get(issuer_name))
+
+    def _issuer(self, name: str) -> Issuer:
+        """The issuer of this name, which a reload may have removed; raises CallFailed."""
+        issuers = self.engine.snapshot.issuers
+        if name not in issuers:
+            raise CallFailed(
+                ErrorReason.NOT_CONFIGURED,
+                f"no issuer named {quoted(name)} is configured; there are {listed(issuers)}",
+                "issuer_name",
+            )
+        return issuers[name]
 
     async def reload(self) -> bool:
         """Reads the configuration again and goes on with it; whether it was another one.
