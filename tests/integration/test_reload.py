@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc
 import pytest
+from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sidecar.config import watching
@@ -18,6 +19,7 @@ from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
 from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
+from tests.integration.test_remote_keys import Provider, jwks, mint, providing
 from tests.running import (
     SECRET,
     TRANSPORTS,
@@ -440,3 +442,70 @@ async def test_keys_can_be_fetched_at_once(tmp_path: Path) -> None:
             await stub.RefreshKeys(admin.RefreshKeysRequest(issuer_name="nobody"))
         with fails(INVALID, "FIELD_INVALID", "issuer_name"):
             await stub.RefreshKeys(admin.RefreshKeysRequest())
+
+
+class TestCallsThatWaitForKeys:
+    """A reload in the middle of a fetch."""
+
+    @pytest.fixture
+    async def provider(self) -> AsyncIterator[Provider]:
+        async with providing() as one:
+            yield one
+
+    @staticmethod
+    def text(provider: Provider, turn: int) -> str:
+        keys = {"url": f"{provider.url}/jwks", "timeout": "30s", "unknown_key_interval": "0s"}
+        corp = {"name": "corp", "issuer": "https://login.example", "audiences": "*", "keys": keys}
+        return configured(issuers=[corp], jack=f"{turn:032}")
+
+    @staticmethod
+    def held(provider: Provider, *kids: str) -> tuple[asyncio.Event, asyncio.Event]:
+        """When the provider is asked, and what lets it answer with these keys."""
+        asked, released = asyncio.Event(), asyncio.Event()
+
+        async def answer(_: web.Request) -> web.Response:
+            asked.set()
+            await released.wait()
+            return web.json_response(jwks(*kids))
+
+        provider.answer = answer
+        return asked, released
+
+    async def test_for_the_first_ones(self, tmp_path: Path, provider: Provider) -> None:
+        asked, released = self.held(provider, "k1")
+        async with running(tmp_path, self.text(provider, 0)) as one:
+            call = asyncio.create_task(one.validate(mint("k1")))
+            await asked.wait()
+            for turn in range(1, 11):
+                assert await write_and_reload(one, tmp_path, self.text(provider, turn))
+            assert not call.done()
+            released.set()
+            assert_valid(await call)
+        assert provider.requests == 1
+
+    async def test_for_one_that_is_unknown(self, tmp_path: Path, provider: Provider) -> None:
+        async with running(tmp_path, self.text(provider, 0)) as one:
+            await one.sidecar.wait_until_ready()
+            asked, released = self.held(provider, "k1", "k2")
+            call = asyncio.create_task(one.validate(mint("k2")))
+            await asked.wait()
+            assert await write_and_reload(one, tmp_path, self.text(provider, 1))
+            released.set()
+            assert_valid(await call)
+        assert provider.requests == 2
+
+    async def test_for_an_issuer_that_is_removed(self, tmp_path: Path, provider: Provider) -> None:
+        asked, _ = self.held(provider)
+        async with running(tmp_path, self.text(provider, 0)) as one:
+            await asked.wait()
+            request = admin.RefreshKeysRequest(issuer_name="corp")
+            refresh = asyncio.create_task(self.refresh(one, request))
+            call = asyncio.create_task(one.validate(mint("k1")))
+            assert await write_and_reload(one, tmp_path, configured())
+            assert_refused(await call, "ISSUER_UNKNOWN")
+            with fails(PRECONDITION, "NOT_CONFIGURED"):
+                await refresh
+
+    @staticmethod
+    async def refresh(one: Running, request: admin.RefreshKeysRequest) -> object:
+        return await AdminServiceStub(one.channel).RefreshKeys(request)

@@ -168,6 +168,6 @@ async def test_a_handover_reads_nothing_from_the_store() -> None:
     async with running(Provider(K1), refresh=600) as old:
         pass
     store = Store(saved(K2))
-    initial = old.keys.state
+    initial = old.keys.hand_over()
     async with running(Provider(K1), initial=initial, snapshots=store) as issuer:
         assert issuer.key_ids() == ("k1",)
