@@ -85,16 +85,17 @@ class Sidecar:
         async with AsyncExitStack() as stack:
             self._store = await stack.enter_async_context(opened(settings.store))
             stack.push_async_callback(self._close_generation)
-            await self._generation.prepare(self._store)
-            self._adopt(self._generation)
-            await self._set_health()
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)
-            await self.listeners.prepare(settings.listeners)
-            await self._http.prepare(settings.http)
-            await self._http.change(settings.http)
             stack.push_async_callback(self._stop_listeners, hurry or asyncio.Event())
-            await self.listeners.change(settings.listeners, 0.0)
+            async with self._reloading:
+                await self._generation.prepare(self._store)
+                self._adopt(self._generation)
+                await self._set_health()
+                await self.listeners.prepare(settings.listeners)
+                await self._http.prepare(settings.http)
+                await self._http.change(settings.http)
+                await self.listeners.change(settings.listeners, 0.0)
             self._tasks |= {asyncio.create_task(one()) for one in (self._keep_health, self._watch)}
             stack.push_async_callback(_cancel, self._tasks)
             yield

@@ -15,6 +15,8 @@ from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sidecar.config import watching
+from sidecar.config.load import load
+from sidecar.serve import Sidecar
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -442,6 +444,19 @@ async def test_keys_can_be_fetched_at_once(tmp_path: Path) -> None:
             await stub.RefreshKeys(admin.RefreshKeysRequest(issuer_name="nobody"))
         with fails(INVALID, "FIELD_INVALID", "issuer_name"):
             await stub.RefreshKeys(admin.RefreshKeysRequest())
+
+
+async def test_a_reload_during_the_start_waits_for_its_end(tmp_path: Path) -> None:
+    slow = [{"name": "s", "issuer": "https://s.example", "keys": [{"generate": "RS256"}]}]
+    path = tmp_path / "jwt-sidecar.yaml"
+    path.write_text(configured("old.sock", signers=slow))
+    sidecar = Sidecar(load(path, {}))
+    path.write_text(configured("new.sock", signers=slow))
+    early = asyncio.create_task(sidecar.reload())
+    async with sidecar.serving():
+        assert await early
+        expected = [f"unix:{tmp_path}/{name}.sock" for name in ("admin", "new")]
+        assert list(sidecar.addresses()) == expected
 
 
 class TestCallsThatWaitForKeys:
