@@ -40,8 +40,9 @@ from sidecar.token.words import listed, quoted
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
-_LONGEST_ERROR: Final = 2000
-"""Characters of what is wrong with a configuration; gRPC bounds what a status may carry."""
+_LONGEST_ERROR: Final = 1500
+"""Bytes of what is wrong with a configuration. Clients take 8 KiB of metadata, in which a status
+is twice; beyond ASCII each byte becomes three in the one place and one and a third in the other."""
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class Sidecar:
             except (InvalidConfiguration, ListenFailed, StoreFailed, _CantChange) as error:
                 problem = str(error).replace("\n", "; ")
                 log.error("the configuration is not reloaded, the old one stays: %s", problem)
-                self._config_error = problem[:_LONGEST_ERROR]
+                self._config_error = _cut(problem)
                 raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
             self._config_error = ""
             log.info("configuration reloaded%s", "" if changed else ": nothing has changed")
@@ -261,6 +262,10 @@ class Sidecar:
 
 class _CantChange(Exception):
     """A change that a running sidecar can't make, and what to do."""
+
+
+def _cut(text: str) -> str:
+    return text.encode("utf-8", "replace")[:_LONGEST_ERROR].decode("utf-8", "ignore")
 
 
 async def first(*things: Coroutine[Any, Any, Any]) -> None:

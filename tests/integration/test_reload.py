@@ -144,6 +144,22 @@ async def test_what_is_invalid_changes_nothing_and_is_told(
         assert (await status(one)).config_error == ""
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("letter", ["c", "%", "\u00e9", "\u4e2d"])
+async def test_many_errors_are_told_within_what_clients_take(
+    tmp_path: Path, transport: str, letter: str
+) -> None:
+    name = letter * (240 // len(letter.encode()))
+    own = [{"address": "unix:a.sock", "services": ["admin"], "transport": transport}]
+    async with running(tmp_path, configured(listeners=own)) as one:
+        (tmp_path / name).write_text(json.dumps([{"wrong": 1}] * 200))
+        text = configured(listeners=own, consumers={"file": name})
+        (tmp_path / "jwt-sidecar.yaml").write_text(text)
+        with fails(INVALID, "CONFIG_INVALID"):
+            await reload(one)
+        assert name in (await status(one)).config_error
+
+
 async def test_a_listener_of_a_failed_reload_is_not_left_open(tmp_path: Path) -> None:
     async with running(tmp_path, configured()) as one:
         (tmp_path / "jwt-sidecar.yaml").write_text(configured("new.sock", "none/there.sock"))
