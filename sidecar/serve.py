@@ -183,10 +183,11 @@ class Sidecar:
             try:
                 configuration = await asyncio.to_thread(self._read)
             except InvalidConfiguration as invalid:
-                self._watched = {**stamps(self.configuration.files), **invalid.files}
+                old = await asyncio.to_thread(stamps, self.configuration.files)
+                self._watched = {**old, **invalid.files}
                 raise
             self._watched = configuration.files
-            if stamps(configuration.files) == configuration.files:
+            if await asyncio.to_thread(stamps, configuration.files) == configuration.files:
                 return configuration
         raise _CantChange("its files change while they are read; it is read again when they rest")
 
