@@ -204,6 +204,7 @@ class RemoteKeys:
             log.warning("issuer %s: the saved keys are of no use: %s", self._issuer_name, error)
             return
         self._held = Held(keys, saved.body, saved.validators, _time() - age, _time())
+        self._watch_staleness()
         self._tell()
 
     async def _fetch_once(self) -> None:
@@ -298,17 +299,21 @@ class RemoteKeys:
         self._tell()
 
     def _watch_staleness(self) -> None:
-        """While fetches fail, the keys end at a moment, whether or not a fetch is due then."""
+        """While fetches fail, the keys end at a moment, whether or not a fetch is due then.
+
+        So do those that were saved, until one works.
+        """
         if self._end is not None:
             self._end.cancel()
             self._end = None
-        if self._failures and self._held is not None:
+        if self._held is not None and (self._failures or self._held.fresh_until <= _time()):
             end = self._held.fetched_at + self._schedule.max_stale
             self._end = asyncio.get_running_loop().call_at(end, self._drop)
 
     def _drop(self) -> None:
         self._held = None
-        log.warning("issuer %s: %s; %s", self._issuer_name, self.problem, PAST)
+        problem = self.problem or "the first fetch takes long"
+        log.warning("issuer %s: %s; %s", self._issuer_name, problem, PAST)
         self._tell()
 
     def _save(self, held: Held) -> None:
