@@ -68,7 +68,8 @@ class Listeners:
     async def change(self, wanted: Sequence[ListenerSettings], grace: float) -> None:
         """Serves on exactly these. Calls on a listener that goes have `grace` seconds to end.
 
-        Those that stay the same keep their connections. One whose settings changed is closed
+        Those that stay the same keep their connections; whoever connects from now on meets the
+        certificates that are on disk. One whose settings changed is closed
         before its address is opened anew, which goes on in the background where it takes long: a
         call that asks for the change may be what holds the address.
         """
@@ -82,6 +83,9 @@ class Listeners:
         self._open = self._in_order((*kept, *opened))
         for one in gone:
             self._drain(one, grace)
+        for one in kept:
+            if one.listener.certificates:
+                one.listener.certificates.look_again()
         serving = [one.settings for one in self._open]
         missing = [one for one in wanted if one not in serving]
         self._reopening = tuple(asyncio.create_task(self._reopen(one, grace)) for one in missing)
