@@ -6,6 +6,7 @@ with; where that lacks a key which its issuer may have published since, once mor
 
 import logging
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Final, Protocol
 
 from sidecar.token.dpop import REUSABLE
@@ -97,16 +98,16 @@ class Engine:
         return explain(request, self.snapshot, self._now(), self._used_proofs)
 
     async def _other_keys(self, refusal: Refusal, deadline: float | None) -> bool:
-        source = self.key_sources.get(refusal.issuer_name)
-        if source is None:
-            return False
-        at_most = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
-        if refusal.reason is Reason.KEYS_UNAVAILABLE:
-            await source.wait_for_keys(at_most)
-            return True
-        if refusal.reason is Reason.KEY_NOT_FOUND and refusal.key_id is not None:
-            return await source.fetch_unknown_key(refusal.key_id, at_most)
-        return False
+        """Waits for other keys; where another source takes over meanwhile, for those of that."""
+        left = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
+        source, found = self.key_sources.get(refusal.issuer_name), False
+        while source is not None:
+            began = monotonic()
+            found |= await _waited(source, refusal, left)
+            left -= monotonic() - began
+            other = self.key_sources.get(refusal.issuer_name)
+            source = None if other is source or left <= 0 else other
+        return found
 
     def mint(self, order: Order) -> Minted:
         """The token that was ordered; raises CallFailed where it can't be minted."""
@@ -115,3 +116,13 @@ class Engine:
     def jwks(self) -> str:
         """The signers' public keys as a JWK Set."""
         return public_jwks(self.snapshot.signers.values())
+
+
+async def _waited(source: KeySource, refusal: Refusal, at_most: float) -> bool:
+    """Whether the keys that the refusal is for the want of may be there now."""
+    if refusal.reason is Reason.KEYS_UNAVAILABLE:
+        await source.wait_for_keys(at_most)
+        return True
+    if refusal.reason is Reason.KEY_NOT_FOUND and refusal.key_id is not None:
+        return await source.fetch_unknown_key(refusal.key_id, at_most)
+    return False

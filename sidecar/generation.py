@@ -61,7 +61,7 @@ class Generation:
         """
         await self._start_generating(store)
         if self._remote:
-            await self._open_fetching(store)
+            self._open_fetching(store)
         for one in self._remote.values():
             if not self._has_from(before, one):
                 self._fetch(one, None)
@@ -77,7 +77,7 @@ class Generation:
         """Goes on with the keys that both have, as the one before left them."""
         for name, one in self._remote.items():
             if self._has_from(before, one):
-                self._fetch(one, before.sources[name].state)
+                self._fetch(one, before.sources[name].hand_over())
 
     async def hash(self) -> str:
         """A hash of its settings, to compare sidecars by."""
@@ -108,7 +108,7 @@ class Generation:
 
         return source_of(other) == source_of(one)
 
-    async def _open_fetching(self, store: Store) -> None:
+    def _open_fetching(self, store: Store) -> None:
         from sidecar.keys.download import downloader
         from sidecar.keys.places import Places
         from sidecar.keys.remote import RemoteKeys
@@ -117,7 +117,7 @@ class Generation:
         from sidecar.keys.stored import StoredSet
 
         limits = self.settings.limits
-        download = await self._stack.enter_async_context(downloader(limits.keys_bytes))
+        download = downloader(limits.keys_bytes)
         places = Places(limits.concurrent_fetches)
 
         def fetch(one: Issuer, initial: "State | None") -> None:

@@ -32,6 +32,8 @@ async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
         stop.set()
 
     def reload() -> None:
+        if stop.is_set():
+            return  # it would open listeners anew
         task = asyncio.create_task(_reload(sidecar))
         reloads.add(task)
         task.add_done_callback(reloads.discard)

@@ -35,12 +35,14 @@ from sidecar.status import (
     signer_statuses,
 )
 from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.snapshot import Issuer
 from sidecar.token.words import listed, quoted
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
-_LONGEST_ERROR: Final = 2000
-"""Characters of what is wrong with a configuration; gRPC bounds what a status may carry."""
+_LONGEST_ERROR: Final = 1500
+"""Bytes of what is wrong with a configuration. Clients take 8 KiB of metadata, in which a status
+is twice; beyond ASCII each byte becomes three in the one place and one and a third in the other."""
 
 log = logging.getLogger(__name__)
 
@@ -84,15 +86,17 @@ class Sidecar:
         async with AsyncExitStack() as stack:
             self._store = await stack.enter_async_context(opened(settings.store))
             stack.push_async_callback(self._close_generation)
-            await self._generation.prepare(self._store)
-            self._adopt(self._generation)
-            await self._set_health()
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)
-            await self.listeners.prepare(settings.listeners)
-            await self._http.change(settings.http)
             stack.push_async_callback(self._stop_listeners, hurry or asyncio.Event())
-            await self.listeners.change(settings.listeners, 0.0)
+            async with self._reloading:
+                await self._generation.prepare(self._store)
+                self._adopt(self._generation)
+                await self._set_health()
+                await self.listeners.prepare(settings.listeners)
+                await self._http.prepare(settings.http)
+                await self._http.change(settings.http)
+                await self.listeners.change(settings.listeners, 0.0)
             self._tasks |= {asyncio.create_task(one()) for one in (self._keep_health, self._watch)}
             stack.push_async_callback(_cancel, self._tasks)
             yield
@@ -130,18 +134,22 @@ class Sidecar:
 
     async def refresh_keys(self, issuer_name: str, at_most: float) -> IssuerStatus:
         """Fetches an issuer's keys now, for AdminService."""
-        if issuer_name not in self.engine.snapshot.issuers:
-            raise CallFailed(
-                ErrorReason.NOT_CONFIGURED,
-                f"no issuer named {quoted(issuer_name)} is configured; there are "
-                f"{listed(self.engine.snapshot.issuers)}",
-                "issuer_name",
-            )
+        self._issuer(issuer_name)
         source = self._generation.sources.get(issuer_name)
         if source is not None:
             await source.refresh(at_most)
-        issuer = self.engine.snapshot.issuers[issuer_name]
-        return issuer_status(issuer, self._generation.sources.get(issuer_name))
+        return issuer_status(self._issuer(issuer_name), self._generation.sources.get(issuer_name))
+
+    def _issuer(self, name: str) -> Issuer:
+        """The issuer of this name, which a reload may have removed; raises CallFailed."""
+        issuers = self.engine.snapshot.issuers
+        if name not in issuers:
+            raise CallFailed(
+                ErrorReason.NOT_CONFIGURED,
+                f"no issuer named {quoted(name)} is configured; there are {listed(issuers)}",
+                "issuer_name",
+            )
+        return issuers[name]
 
     async def reload(self) -> bool:
         """Reads the configuration again and goes on with it; whether it was another one.
@@ -164,7 +172,7 @@ class Sidecar:
             except (InvalidConfiguration, ListenFailed, StoreFailed, _CantChange) as error:
                 problem = str(error).replace("\n", "; ")
                 log.error("the configuration is not reloaded, the old one stays: %s", problem)
-                self._config_error = problem[:_LONGEST_ERROR]
+                self._config_error = _cut(problem)
                 raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
             self._config_error = ""
             log.info("configuration reloaded%s", "" if changed else ": nothing has changed")
@@ -175,10 +183,11 @@ class Sidecar:
             try:
                 configuration = await asyncio.to_thread(self._read)
             except InvalidConfiguration as invalid:
-                self._watched = {**stamps(self.configuration.files), **invalid.files}
+                old = await asyncio.to_thread(stamps, self.configuration.files)
+                self._watched = {**old, **invalid.files}
                 raise
             self._watched = configuration.files
-            if stamps(configuration.files) == configuration.files:
+            if await asyncio.to_thread(stamps, configuration.files) == configuration.files:
                 return configuration
         raise _CantChange("its files change while they are read; it is read again when they rest")
 
@@ -254,6 +263,10 @@ class Sidecar:
 
 class _CantChange(Exception):
     """A change that a running sidecar can't make, and what to do."""
+
+
+def _cut(text: str) -> str:
+    return text.encode("utf-8", "replace")[:_LONGEST_ERROR].decode("utf-8", "ignore")
 
 
 async def first(*things: Coroutine[Any, Any, Any]) -> None:

@@ -1,7 +1,7 @@
 """The HTTP face: liveness, readiness, and the signers' public keys."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 
@@ -12,6 +12,8 @@ from sidecar.api.listener import binding, remove_socket
 from sidecar.config.addresses import Address
 from sidecar.engine import Engine
 from sidecar.readiness import Missing
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JWKS_PATH = "/.well-known/jwks.json"
 _JWKS_HEADERS = {"cache-control": "public, max-age=300"}
@@ -31,9 +33,14 @@ _LOG.addFilter(_NotTheClients())
 
 
 def application(
-    engine: Engine, serve: Collection[str], missing: Callable[[], tuple[Missing, ...]]
+    engine: Engine,
+    serve: Callable[[], Collection[str]],
+    missing: Callable[[], tuple[Missing, ...]],
 ) -> web.Application:
-    """The paths of `http.serve`; `missing` says what keeps the sidecar from being ready."""
+    """The paths of what `serve` gives at the time, as the setting `http.serve` names it.
+
+    `missing` says what keeps the sidecar from being ready.
+    """
 
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -51,13 +58,19 @@ def application(
     async def discovery(request: web.Request) -> web.Response:
         return _discovery(engine, request)
 
+    def only(service: str, answer: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if service not in serve():
+                raise web.HTTPNotFound
+            return await answer(request)
+
+        return handle
+
     app = web.Application()
-    if "health" in serve:
-        app.router.add_get("/livez", livez)
-        app.router.add_get("/readyz", readyz)
-    if "jwks" in serve:
-        app.router.add_get(JWKS_PATH, jwks)
-        app.router.add_get("/.well-known/openid-configuration", discovery)
+    app.router.add_get("/livez", only("health", livez))
+    app.router.add_get("/readyz", only("health", readyz))
+    app.router.add_get(JWKS_PATH, only("jwks", jwks))
+    app.router.add_get("/.well-known/openid-configuration", only("jwks", discovery))
     return app
 
 

@@ -1,6 +1,6 @@
 """The HTTP listener of a sidecar, and how it changes while it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 
 from sidecar.config.addresses import Address
@@ -36,14 +36,16 @@ class HttpListener:
         await self._next.close()
 
     async def change(self, wanted: Http | None) -> None:
-        """Serves this and nothing else. Raises ListenFailed where its address can't be had."""
-        if wanted == self._settings:
-            return
-        old, self._serving, self._next = self._serving, self._next, _Serving()
-        self._settings = wanted
-        await old.close()
-        if wanted is not None and self._serving.address is None:
-            await self._serving.open(wanted, self._engine, self._missing)
+        """Serves this, for which all was prepared, and nothing else.
+
+        At the same address connections stay.
+        """
+        now, self._settings = self._settings, wanted
+        if now is None or wanted is None or now.address != wanted.address:
+            old, self._serving, self._next = self._serving, self._next, _Serving()
+            await old.close()
+        if wanted is not None:
+            self._serving.serve = wanted.serve
 
     async def close(self) -> None:
         """Serves nothing."""
@@ -55,6 +57,7 @@ class _Serving:
 
     def __init__(self) -> None:
         self.address: Address | None = None
+        self.serve: Collection[str] = ()
         self._stack = AsyncExitStack()
 
     async def open(
@@ -62,7 +65,8 @@ class _Serving:
     ) -> None:
         from sidecar.api.http import application, serving
 
-        app = application(engine, wanted.serve, missing)
+        self.serve = wanted.serve
+        app = application(engine, lambda: self.serve, missing)
         self.address = await self._stack.enter_async_context(serving(wanted.address, app))
 
     async def close(self) -> None:

@@ -11,14 +11,17 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
-from sidecar.config.tls import Tls, Unfit
+from sidecar.config.tls import Unfit
+
+if TYPE_CHECKING:
+    from sidecar.api.tls import Certificates
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 """Of a request; gRPC's own default."""
@@ -48,12 +51,12 @@ class Listener:
     services: tuple[str, ...]
     transport: str
     server: grpc.aio.Server
-    secure: bool = False
-    """Whether it is reached by TLS."""
+    certificates: "Certificates | None" = None
+    """What it shows in handshakes, where it is reached by TLS."""
 
     def describe(self) -> str:
         """Address, transport and services, for the line that says the sidecar is ready."""
-        transport = f"{self.transport} with TLS" if self.secure else self.transport
+        transport = f"{self.transport} with TLS" if self.certificates else self.transport
         return f"{self.address} ({transport}; {', '.join(self.services)})"
 
     def close(self) -> None:
@@ -84,26 +87,33 @@ def bind(
         names = (*described, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
     _warn_of_plain_tokens(settings)
+    certificates = _certificates(settings)
     with binding(settings.address, settings.mode):
-        port = _add_port(server, settings)
+        port = _add_port(server, settings.address, certificates)
     address = settings.address if settings.address.is_unix else replace(settings.address, port=port)
-    return Listener(address, settings.services, transport, server, settings.tls is not None)
+    return Listener(address, settings.services, transport, server, certificates)
 
 
-def _add_port(server: grpc.aio.Server, settings: ListenerSettings) -> int:
-    address = str(settings.address)
+def _add_port(
+    server: grpc.aio.Server, address: Address, certificates: "Certificates | None"
+) -> int:
+    if certificates is None:
+        return server.add_insecure_port(str(address))
+    from sidecar.api.tls import credentials
+
+    return server.add_secure_port(str(address), credentials(certificates))
+
+
+def _certificates(settings: ListenerSettings) -> "Certificates | None":
     if settings.tls is None:
-        return server.add_insecure_port(address)
-    return server.add_secure_port(address, _credentials(settings.tls, address))
-
-
-def _credentials(settings: Tls, address: str) -> grpc.ServerCredentials:
-    from sidecar.api.tls import Certificates, credentials
+        return None
+    from sidecar.api.tls import Certificates
 
     try:
-        return credentials(Certificates(settings, address, time.time))
+        return Certificates(settings.tls, str(settings.address), time.time)
     except Unfit as unfit:
-        raise ListenFailed(f"{address} can't be listened on: {unfit.message}") from unfit
+        problem = f"{settings.address} can't be listened on: {unfit.message}"
+        raise ListenFailed(problem) from unfit
 
 
 def _warn_of_plain_tokens(settings: ListenerSettings) -> None:

@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sidecar.api.listener import Listener, ListenFailed
+from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
 
 _RETRY: Final = 0.02
 """Seconds until an address is tried again that an old listener still holds."""
+_LATER: Final = 1.0
+"""Seconds until one is tried again that somebody else holds."""
+_PATIENCE: Final = 1.0
+"""Seconds that a change waits for listeners that are opened anew: usually they take a moment."""
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +32,11 @@ class Listeners:
 
     def __init__(self, bind: Callable[[ListenerSettings], Listener]) -> None:
         self._bind = bind
+        self._wanted: tuple[ListenerSettings, ...] = ()
         self._open: tuple[_Open, ...] = ()
         self._bound: tuple[_Open, ...] = ()
-        self._draining: set[asyncio.Task[None]] = set()
+        self._draining: dict[asyncio.Task[None], Address] = {}
+        self._reopening: tuple[asyncio.Task[None], ...] = ()
 
     @property
     def all(self) -> tuple[Listener, ...]:
@@ -38,9 +46,9 @@ class Listeners:
     async def prepare(self, wanted: Sequence[ListenerSettings]) -> None:
         """Binds what is new; raises ListenFailed, and has then changed nothing.
 
-        An address that a listener serves now, with other settings, waits for `change`.
+        An address that a listener of ours has now, with other settings, waits for `change`.
         """
-        taken = {one.settings.address for one in self._open}
+        taken = {*(one.settings.address for one in self._open), *self._draining.values()}
         serving = [one.settings for one in self._open]
         bound: list[_Open] = []
         try:
@@ -60,22 +68,29 @@ class Listeners:
     async def change(self, wanted: Sequence[ListenerSettings], grace: float) -> None:
         """Serves on exactly these. Calls on a listener that goes have `grace` seconds to end.
 
-        Those that stay the same keep their connections. One whose settings changed is closed
-        before its address is opened anew. Raises ListenFailed where that fails.
+        Those that stay the same keep their connections; whoever connects from now on meets the
+        certificates that are on disk. One whose settings changed is closed
+        before its address is opened anew, which goes on in the background where it takes long: a
+        call that asks for the change may be what holds the address.
         """
+        await self._end_reopening()
+        self._wanted = tuple(wanted)
         kept = [one for one in self._open if one.settings in wanted]
         gone = [one for one in self._open if one.settings not in wanted]
         opened, self._bound = self._bound, ()
         for one in opened:
             await one.listener.server.start()
-        self._open = _in_order((*kept, *opened), wanted)
+        self._open = self._in_order((*kept, *opened))
         for one in gone:
-            self._drain(one, grace, wanted)
-        missing = [one for one in wanted if one not in [it.settings for it in self._open]]
-        for settings in missing:
-            listener = await self._rebound(settings, grace)
-            await listener.server.start()
-            self._open = _in_order((*self._open, _Open(settings, listener)), wanted)
+            self._drain(one, grace)
+        for one in kept:
+            if one.listener.certificates:
+                one.listener.certificates.look_again()
+        serving = [one.settings for one in self._open]
+        missing = [one for one in wanted if one not in serving]
+        self._reopening = tuple(asyncio.create_task(self._reopen(one, grace)) for one in missing)
+        if self._reopening:
+            await asyncio.wait(self._reopening, timeout=_PATIENCE)
 
     async def stop(self, grace: float) -> None:
         """Ends all; running calls have so many seconds."""
@@ -87,35 +102,53 @@ class Listeners:
         for one in (*self._open, *self._bound):
             one.listener.close()
 
-    def _drain(self, one: _Open, grace: float, wanted: Iterable[ListenerSettings]) -> None:
-        reused = one.settings.address in {settings.address for settings in wanted}
+    def _drain(self, one: _Open, grace: float) -> None:
+        address = one.settings.address
 
         async def drain() -> None:
-            await one.listener.server.stop(grace)
-            if not reused:
-                one.listener.close()
+            try:
+                await one.listener.server.stop(grace)
+            finally:
+                if address not in {settings.address for settings in self._wanted}:
+                    one.listener.close()
 
         task = asyncio.create_task(drain(), name=f"drain {one.listener.address}")
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
+        self._draining[task] = address
+        task.add_done_callback(self._draining.pop)
 
-    async def _rebound(self, settings: ListenerSettings, grace: float) -> Listener:
-        """A listener where another one is just closing: native keeps the address until it has."""
+    async def _reopen(self, settings: ListenerSettings, grace: float) -> None:
+        """Opens an address that another listener of ours is just giving up."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + grace + 1.0
+        until, pause = loop.time() + grace + 1.0, _RETRY
         while True:
-            await asyncio.sleep(_RETRY)
+            await asyncio.sleep(pause)
+            if self._is_held(settings.address):
+                continue
             try:
-                return self._bind(settings)
-            except ListenFailed:
-                if loop.time() >= until:
-                    raise
+                listener = self._bind(settings)
+            except ListenFailed as failed:
+                if pause == _RETRY and loop.time() >= until:
+                    log.error("%s; it is tried again until it can be", failed)
+                    pause = _LATER
+                continue
+            self._open = self._in_order((*self._open, _Open(settings, listener)))
+            await listener.server.start()
+            return
+
+    def _is_held(self, address: Address) -> bool:
+        """Whether an old listener of ours has the file of a Unix socket, which it will remove."""
+        held = address.is_unix and address in self._draining.values()
+        return held and os.path.exists(address.path)
+
+    async def _end_reopening(self) -> None:
+        for task in self._reopening:
+            task.cancel()
+        await asyncio.gather(*self._reopening, return_exceptions=True)
+
+    def _in_order(self, these: Iterable[_Open]) -> tuple[_Open, ...]:
+        return tuple(sorted(these, key=lambda one: self._wanted.index(one.settings)))
 
     async def _abandon(self, bound: Iterable[_Open]) -> None:
         for one in bound:
             await one.listener.server.stop(0)
             one.listener.close()
-
-
-def _in_order(these: Iterable[_Open], wanted: Sequence[ListenerSettings]) -> tuple[_Open, ...]:
-    return tuple(sorted(these, key=lambda one: wanted.index(one.settings)))

@@ -1,6 +1,7 @@
 """A listener's certificate: the one that is on disk now, shown to whoever connects next."""
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -45,6 +46,10 @@ class Certificates:
             self._look()
             self._warn_of_lapse()
         return self._current
+
+    def look_again(self) -> None:
+        """The next handshake looks at the files, however short the last look is ago."""
+        self._looked = -math.inf
 
     def _look(self) -> None:
         files = None

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -67,9 +68,14 @@ class Surroundings:
 
 
 def read(path: str, most: int) -> bytes:
-    """The bytes of a file; raises Unreadable where there is none or it has more than `most`."""
+    """The bytes of a file; raises Unreadable where there is none or it has more than `most`.
+
+    Never waits for what a pipe, a terminal or another thing that is no file may bring one day.
+    """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable(f"{path} can't be read: it is no regular file")
             data = file.read(most + 1)
     except OSError as error:
         raise Unreadable(f"{path} can't be read: {error.strerror or 'an input error'}") from None
@@ -78,3 +84,7 @@ def read(path: str, most: int) -> bytes:
     if len(data) > most:
         raise Unreadable(f"{path} is larger than {most} bytes")
     return data
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

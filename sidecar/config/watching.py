@@ -21,12 +21,13 @@ def stamps(paths: Iterable[str]) -> Mapping[str, Stamp | None]:
 async def until_changed(before: Mapping[str, Stamp | None]) -> None:
     """Returns when a file is not as it was before, and none has changed for an interval since.
 
-    What is written in place is half there in between.
+    What is written in place is half there in between. Looks in a thread: thousands of files take
+    a while, and a file system over a network any time.
     """
     last: Mapping[str, Stamp | None] = before
     while True:
         await asyncio.sleep(INTERVAL)
-        now = stamps(before)
+        now = await asyncio.to_thread(stamps, before)
         if now == last and now != before:
             return
         last = now

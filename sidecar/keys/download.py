@@ -3,8 +3,7 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -37,8 +36,7 @@ Download = Callable[[str, Access, Validators | None], Awaitable[Answer]]
 """The document at a URL, or word that it is the one of these validators."""
 
 
-@asynccontextmanager
-async def downloader(max_bytes: int, resolver: Resolver | None = None) -> AsyncIterator[Download]:
+def downloader(max_bytes: int, resolver: Resolver | None = None) -> Download:
     """A `Download` of bodies of up to `max_bytes`.
 
     It raises DownloadFailed for anything but a 200 with a whole body of JSON within the time, or
@@ -48,29 +46,33 @@ async def downloader(max_bytes: int, resolver: Resolver | None = None) -> AsyncI
     the URL, which may hold a secret.
     """
     trust = Trust()
-    connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver or Resolver())
-    async with aiohttp.ClientSession(
+    names = resolver or Resolver()
+
+    async def download(url: str, access: Access, validators: Validators | None) -> Answer:
+        name = shown(url)
+        sent = validators if validators is not None and validators.url == url else None
+        try:
+            async with asyncio.timeout(access.seconds), _session(names) as session:
+                return await _follow(session, trust, url, access, sent, max_bytes)
+        except TimeoutError as error:
+            problem = f"{name} did not answer within {access.seconds:g} s"
+            raise DownloadFailed(problem, Outcome.TIMEOUT) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            outcome, cause = _cause(error)
+            raise DownloadFailed(f"{name} can't be fetched: {cause}", outcome) from error
+
+    return download
+
+
+def _session(resolver: Resolver) -> aiohttp.ClientSession:
+    """One for a single document, which so outlives a reload."""
+    return aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"accept": "application/jwk-set+json, application/json"},
-        connector=connector,
+        connector=aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver),
         timeout=aiohttp.ClientTimeout(total=None),
         trust_env=False,
-    ) as session:
-
-        async def download(url: str, access: Access, validators: Validators | None) -> Answer:
-            name = shown(url)
-            sent = validators if validators is not None and validators.url == url else None
-            try:
-                async with asyncio.timeout(access.seconds):
-                    return await _follow(session, trust, url, access, sent, max_bytes)
-            except TimeoutError as error:
-                problem = f"{name} did not answer within {access.seconds:g} s"
-                raise DownloadFailed(problem, Outcome.TIMEOUT) from error
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                outcome, cause = _cause(error)
-                raise DownloadFailed(f"{name} can't be fetched: {cause}", outcome) from error
-
-        yield download
+    )
 
 
 async def _follow(

@@ -1,10 +1,11 @@
 """The keys that serve, and all else that is known of an issuer's fetches at one moment."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
 from sidecar.keys.absent import AbsentKeys
-from sidecar.keys.answer import DownloadFailed, Outcome, Validators
+from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
 from sidecar.token.keyset import KeySet, parse_jwks
 
 
@@ -33,6 +34,11 @@ class State:
     unknown_allowed_at: float = 0.0
     fetches: Counter[Outcome] = field(default_factory=Counter)
     absent: AbsentKeys = field(default_factory=AbsentKeys)
+    is_fetching: bool = False
+    """Whether a fetch was under way; `answer` is what it waits for, once that was asked for."""
+    answer: asyncio.Future[Answer] | None = field(default=None, repr=False)
+    asked: frozenset[str] = frozenset()
+    """The key ids that it looks for."""
 
 
 def parse(body: bytes) -> KeySet:

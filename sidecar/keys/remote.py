@@ -32,8 +32,8 @@ class RemoteKeys:
     A failed fetch leaves the old keys in use for `max_stale` from the last good one. Runs on the
     event loop's clock; `random` gives numbers from 0 to 1, `now` seconds since the epoch.
     `initial` is the state of another one of the same source: its keys serve, and are fetched
-    when they would have been. From `snapshots`, where `source` must be the same, come the keys
-    to start with.
+    when they would have been; a fetch that is under way goes on. From `snapshots`, where
+    `source` must be the same, come the keys to start with.
     """
 
     def __init__(
@@ -66,7 +66,9 @@ class RemoteKeys:
         self._failures = initial.failures
         self._unknown_allowed_at = initial.unknown_allowed_at
         self._absent = initial.absent
-        self._asked: set[str] = set()
+        self._asked = set(initial.asked)
+        self._answer = initial.answer
+        self._goes_on = initial.is_fetching
         self._running: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
         self._news: asyncio.Future[None] | None = None
@@ -74,10 +76,9 @@ class RemoteKeys:
         self._end: asyncio.TimerHandle | None = None
         self._stopped = False
 
-    @property
-    def state(self) -> State:
-        """What `initial` of the next one takes; best read after `stop`."""
-        return State(
+    def hand_over(self) -> State:
+        """What `initial` of the next one takes; to be stopped then, which ends no fetch."""
+        state = State(
             self._held,
             self.problem,
             self._due,
@@ -85,7 +86,13 @@ class RemoteKeys:
             self._unknown_allowed_at,
             self.fetches,
             self._absent,
+            self._running is not None,
+            self._answer,
+            frozenset(self._asked),
         )
+        self._answer = None
+        self._end_timers()
+        return state
 
     @property
     def fetch_time(self) -> float | None:
@@ -108,9 +115,9 @@ class RemoteKeys:
             self._tell()
         self._watch_staleness()
         self._keep_to_schedule()
-        if self._due is not None and self._due > _time():
+        if self._due is not None and self._due > _time() and not self._goes_on:
             self._plan(self._due)
-        elif self._held is None and self._vault is not None:
+        elif self._held is None and self._vault is not None and self._answer is None:
             self._running = asyncio.create_task(self._restore_and_fetch(self._vault))
         else:
             self._begin()
@@ -118,11 +125,9 @@ class RemoteKeys:
     async def stop(self) -> None:
         """Ends the fetch that is under way; from now on nothing is fetched or published."""
         self._stopped = True
-        for timer in (self._timer, self._end):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._end = None
-        running = [one for one in (self._running, self._saving) if one is not None]
+        self._end_timers()
+        tasks = (self._running, self._answer, self._saving)
+        running = [one for one in tasks if one is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -154,6 +159,12 @@ class RemoteKeys:
             return False
         await asyncio.wait({self._begin()}, timeout=at_most)
         return True
+
+    def _end_timers(self) -> None:
+        for timer in (self._timer, self._end):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._end = None
 
     def _keep_to_schedule(self) -> None:
         """What was taken over may be from a schedule with longer intervals."""
@@ -193,15 +204,12 @@ class RemoteKeys:
             log.warning("issuer %s: the saved keys are of no use: %s", self._issuer_name, error)
             return
         self._held = Held(keys, saved.body, saved.validators, _time() - age, _time())
+        self._watch_staleness()
         self._tell()
 
     async def _fetch_once(self) -> None:
-        pause = self._schedule.unknown_key_pause(self._random())
-        self._unknown_allowed_at = _time() + pause
-        anew = self._failures > 0
-        validators = None if self._held is None or anew else self._held.validators
         try:
-            self._accept(await self._fetch(validators, anew))
+            self._accept(await self._answered())
         except DownloadFailed as error:
             self._fail(str(error), error.outcome)
         except Exception:
@@ -212,6 +220,21 @@ class RemoteKeys:
             self._asked.clear()
         if self._due is not None:
             self._plan(self._due)
+
+    async def _answered(self) -> Answer:
+        """The answer to a request of its own, or to the one that was taken over."""
+        if self._answer is None:
+            pause = self._schedule.unknown_key_pause(self._random())
+            self._unknown_allowed_at = _time() + pause
+            anew = self._failures > 0
+            validators = None if self._held is None or anew else self._held.validators
+            self._answer = asyncio.ensure_future(self._fetch(validators, anew))
+        answer = self._answer
+        try:
+            return await asyncio.shield(answer)
+        finally:
+            if answer.done():
+                self._answer = None
 
     def _accept(self, answer: Answer) -> None:
         """Takes a set that was fetched; raises DownloadFailed where it has no usable key."""
@@ -273,17 +296,21 @@ class RemoteKeys:
         self._tell()
 
     def _watch_staleness(self) -> None:
-        """While fetches fail, the keys end at a moment, whether or not a fetch is due then."""
+        """While fetches fail, the keys end at a moment, whether or not a fetch is due then.
+
+        So do those that were saved, until one works.
+        """
         if self._end is not None:
             self._end.cancel()
             self._end = None
-        if self._failures and self._held is not None:
+        if self._held is not None and (self._failures or self._held.fresh_until <= _time()):
             end = self._held.fetched_at + self._schedule.max_stale
             self._end = asyncio.get_running_loop().call_at(end, self._drop)
 
     def _drop(self) -> None:
         self._held = None
-        log.warning("issuer %s: %s; %s", self._issuer_name, self.problem, PAST)
+        problem = self.problem or "the first fetch takes long"
+        log.warning("issuer %s: %s; %s", self._issuer_name, problem, PAST)
         self._tell()
 
     def _save(self, held: Held) -> None:

@@ -109,8 +109,8 @@ async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() 
     async with (
         answering(b"") as hanging,
         answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}") as good,
-        downloader(100) as download,
     ):
+        download = downloader(100)
         places = Places(1)
         hang = places.run("slow", lambda: download(hanging, Access(0.6), None))
         slow = asyncio.ensure_future(hang)

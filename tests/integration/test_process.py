@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import logging
 import os
 import re
 import signal
@@ -234,6 +235,21 @@ async def test_sighup_with_a_broken_configuration_ends_nothing(configuration: Pa
         child.send_signal(signal.SIGHUP)
         status, _, _ = await run("issue", "--subject", "a", "--address", address(configuration))
         assert (status, child.returncode) == (0, None)
+
+
+async def test_sighup_reloads_nothing_once_it_stops(
+    configuration: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def announce(_: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    await life.run(Sidecar(load(configuration, {})), announce)
+    gc.unfreeze()
+    assert "stopping" in caplog.text
+    assert "SIGHUP" not in caplog.text
 
 
 async def test_a_socket_left_by_a_killed_process_is_replaced(configuration: Path) -> None:

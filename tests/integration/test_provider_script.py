@@ -128,18 +128,18 @@ async def test_a_provider_lives_through_everything(tmp_path: Path) -> None:
     await site.start()
     provider.origin = provider.issuer = f"https://127.0.0.1:{runner.addresses[0][1]}"
     loop = asyncio.get_running_loop()
-    async with downloader(10_000) as download:
-        life = Life(provider, None)  # type: ignore[arg-type] # it publishes to what it is part of
-        source = Source(provider.origin, None, Access(5.0, authority.ca_file))
-        fetch = fetcher("corp", source, download, Places(8))
-        schedule = Punctual(600, 10, 86400)
-        life.keys = RemoteKeys("corp", schedule, fetch, life.publish, lambda: 0.5, now=loop.time)
-        life.keys.start()
-        try:
-            await live(life, provider, authority)
-        finally:
-            await life.keys.stop()
-            await runner.cleanup()
+    download = downloader(10_000)
+    life = Life(provider, None)  # type: ignore[arg-type] # it publishes to what it is part of
+    source = Source(provider.origin, None, Access(5.0, authority.ca_file))
+    fetch = fetcher("corp", source, download, Places(8))
+    schedule = Punctual(600, 10, 86400)
+    life.keys = RemoteKeys("corp", schedule, fetch, life.publish, lambda: 0.5, now=loop.time)
+    life.keys.start()
+    try:
+        await live(life, provider, authority)
+    finally:
+        await life.keys.stop()
+        await runner.cleanup()
 
 
 async def live(life: Life, provider: Provider, authority: Authority) -> None:

@@ -4,19 +4,24 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import grpc
 import pytest
+from aiohttp import web
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sidecar.config import watching
+from sidecar.config.load import load
+from sidecar.serve import Sidecar
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
 from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
+from tests.integration.test_remote_keys import Provider, jwks, mint, providing
 from tests.running import (
     SECRET,
     TRANSPORTS,
@@ -28,6 +33,7 @@ from tests.running import (
 )
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 
 
@@ -138,6 +144,22 @@ async def test_what_is_invalid_changes_nothing_and_is_told(
         assert (await status(one)).config_error == ""
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("letter", ["c", "%", "\u00e9", "\u4e2d"])
+async def test_many_errors_are_told_within_what_clients_take(
+    tmp_path: Path, transport: str, letter: str
+) -> None:
+    name = letter * (240 // len(letter.encode()))
+    own = [{"address": "unix:a.sock", "services": ["admin"], "transport": transport}]
+    async with running(tmp_path, configured(listeners=own)) as one:
+        (tmp_path / name).write_text(json.dumps([{"wrong": 1}] * 200))
+        text = configured(listeners=own, consumers={"file": name})
+        (tmp_path / "jwt-sidecar.yaml").write_text(text)
+        with fails(INVALID, "CONFIG_INVALID"):
+            await reload(one)
+        assert name in (await status(one)).config_error
+
+
 async def test_a_listener_of_a_failed_reload_is_not_left_open(tmp_path: Path) -> None:
     async with running(tmp_path, configured()) as one:
         (tmp_path / "jwt-sidecar.yaml").write_text(configured("new.sock", "none/there.sock"))
@@ -182,6 +204,66 @@ async def test_a_listener_with_other_settings_is_opened_anew(
         text = configured(listeners=listeners("issue", "validate"))
         assert await write_and_reload(one, tmp_path, text)
         assert_valid(await stub.ValidateToken(request, wait_for_ready=True))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_the_listener_that_the_reload_is_asked_on_may_change(
+    tmp_path: Path, transport: str
+) -> None:
+    def text(**more: Any) -> str:
+        services = ["issue", "admin"]
+        own = {"address": "unix:a.sock", "services": services, "transport": transport, **more}
+        return configured(listeners=[own])
+
+    async with running(tmp_path, text()) as one:
+        assert await write_and_reload(one, tmp_path, text(reflection=False))
+        request = messages.IssueTokenRequest(subject="alice")
+        assert (await one.tokens.IssueToken(request, wait_for_ready=True, timeout=20)).token
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_listener_that_comes_back_while_it_drains_serves(
+    tmp_path: Path, transport: str
+) -> None:
+    back = {"address": "unix:x.sock", "services": ["validate"], "transport": transport}
+    stays = {"address": "unix:admin.sock", "services": ["validate", "admin"]}
+    both = configured(listeners=[stays, back])
+    path = f"unix:{tmp_path}/x.sock"
+    async with running(tmp_path, both) as one, grpc.aio.insecure_channel(path) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        assert await write_and_reload(one, tmp_path, configured(listeners=[stays]))
+        assert await write_and_reload(one, tmp_path, both)
+        assert await watch.code() is not grpc.StatusCode.OK
+        async with grpc.aio.insecure_channel(path, OWN_CONNECTION) as other:
+            request = messages.ValidateTokenRequest(token="a.b")
+            answer = await TokenServiceStub(other).ValidateToken(
+                request, wait_for_ready=True, timeout=20
+            )
+            assert_refused(answer, "TOKEN_MALFORMED")
+
+
+async def test_http_keeps_its_connections_where_only_what_it_serves_changes(
+    tmp_path: Path,
+) -> None:
+    def text(*serve: str) -> str:
+        return configured(http={"address": "unix:http.sock", "serve": serve})
+
+    async with running(tmp_path, text("health", "jwks")) as one:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "http.sock")
+
+        async def answer() -> bytes:
+            writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split()[0])
+            await reader.readexactly(length)
+            return head.split()[1]
+
+        assert await answer() == b"200"
+        assert await write_and_reload(one, tmp_path, text("jwks"))
+        assert await answer() == b"404"
+        writer.close()
 
 
 async def test_http_opens_moves_and_closes(tmp_path: Path) -> None:
@@ -389,3 +471,83 @@ async def test_keys_can_be_fetched_at_once(tmp_path: Path) -> None:
             await stub.RefreshKeys(admin.RefreshKeysRequest(issuer_name="nobody"))
         with fails(INVALID, "FIELD_INVALID", "issuer_name"):
             await stub.RefreshKeys(admin.RefreshKeysRequest())
+
+
+async def test_a_reload_during_the_start_waits_for_its_end(tmp_path: Path) -> None:
+    slow = [{"name": "s", "issuer": "https://s.example", "keys": [{"generate": "RS256"}]}]
+    path = tmp_path / "jwt-sidecar.yaml"
+    path.write_text(configured("old.sock", signers=slow))
+    sidecar = Sidecar(load(path, {}))
+    path.write_text(configured("new.sock", signers=slow))
+    early = asyncio.create_task(sidecar.reload())
+    async with sidecar.serving():
+        assert await early
+        expected = [f"unix:{tmp_path}/{name}.sock" for name in ("admin", "new")]
+        assert list(sidecar.addresses()) == expected
+
+
+class TestCallsThatWaitForKeys:
+    """A reload in the middle of a fetch."""
+
+    @pytest.fixture
+    async def provider(self) -> AsyncIterator[Provider]:
+        async with providing() as one:
+            yield one
+
+    @staticmethod
+    def text(provider: Provider, turn: int) -> str:
+        keys = {"url": f"{provider.url}/jwks", "timeout": "30s", "unknown_key_interval": "0s"}
+        corp = {"name": "corp", "issuer": "https://login.example", "audiences": "*", "keys": keys}
+        return configured(issuers=[corp], jack=f"{turn:032}")
+
+    @staticmethod
+    def held(provider: Provider, *kids: str) -> tuple[asyncio.Event, asyncio.Event]:
+        """When the provider is asked, and what lets it answer with these keys."""
+        asked, released = asyncio.Event(), asyncio.Event()
+
+        async def answer(_: web.Request) -> web.Response:
+            asked.set()
+            await released.wait()
+            return web.json_response(jwks(*kids))
+
+        provider.answer = answer
+        return asked, released
+
+    async def test_for_the_first_ones(self, tmp_path: Path, provider: Provider) -> None:
+        asked, released = self.held(provider, "k1")
+        async with running(tmp_path, self.text(provider, 0)) as one:
+            call = asyncio.create_task(one.validate(mint("k1")))
+            await asked.wait()
+            for turn in range(1, 11):
+                assert await write_and_reload(one, tmp_path, self.text(provider, turn))
+            assert not call.done()
+            released.set()
+            assert_valid(await call)
+        assert provider.requests == 1
+
+    async def test_for_one_that_is_unknown(self, tmp_path: Path, provider: Provider) -> None:
+        async with running(tmp_path, self.text(provider, 0)) as one:
+            await one.sidecar.wait_until_ready()
+            asked, released = self.held(provider, "k1", "k2")
+            call = asyncio.create_task(one.validate(mint("k2")))
+            await asked.wait()
+            assert await write_and_reload(one, tmp_path, self.text(provider, 1))
+            released.set()
+            assert_valid(await call)
+        assert provider.requests == 2
+
+    async def test_for_an_issuer_that_is_removed(self, tmp_path: Path, provider: Provider) -> None:
+        asked, _ = self.held(provider)
+        async with running(tmp_path, self.text(provider, 0)) as one:
+            await asked.wait()
+            request = admin.RefreshKeysRequest(issuer_name="corp")
+            refresh = asyncio.create_task(self.refresh(one, request))
+            call = asyncio.create_task(one.validate(mint("k1")))
+            assert await write_and_reload(one, tmp_path, configured())
+            assert_refused(await call, "ISSUER_UNKNOWN")
+            with fails(PRECONDITION, "NOT_CONFIGURED"):
+                await refresh
+
+    @staticmethod
+    async def refresh(one: Running, request: admin.RefreshKeysRequest) -> object:
+        return await AdminServiceStub(one.channel).RefreshKeys(request)

@@ -55,8 +55,9 @@ class Provider:
         return await self.answer(request)
 
 
-@pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
+@asynccontextmanager
+async def providing() -> AsyncIterator[Provider]:
+    """A provider that answers with one key."""
     one = Provider()
     app = web.Application()
     app.router.add_get("/{path:.*}", one.handle)
@@ -66,6 +67,12 @@ async def provider() -> AsyncIterator[Provider]:
     one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield one
     await runner.cleanup()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    async with providing() as one:
+        yield one
 
 
 @asynccontextmanager

@@ -313,6 +313,14 @@ async def test_another_ca_of_callers_takes_the_place_of_the_first(tmp_path: Path
         assert await calls(kept)
 
 
+async def test_after_a_reload_no_one_connects_by_a_ca_that_was_replaced(tmp_path: Path) -> None:
+    async with secured(tmp_path, MUTUAL) as one:
+        assert await connects(one, CALLER)
+        (tmp_path / "ca.crt").write_bytes(OTHER_CA.certificate)
+        assert await one.running.sidecar.reload()
+        assert not await connects(one, CALLER)
+
+
 async def connects(one: Secured, caller: Certified) -> bool:
     try:
         return await one.call(caller)

@@ -98,6 +98,33 @@ async def test_an_unknown_key_is_fetched_once_and_the_token_judged_again() -> No
     assert source.calls == [("fetch k2", 10.0)]
 
 
+@pytest.mark.parametrize(
+    ("before", "kid", "asked"),
+    [
+        pytest.param(None, "k2", "wait", id="the first keys"),
+        pytest.param(key_set("k1"), "k2", "fetch k2", id="an unknown key"),
+    ],
+)
+async def test_a_source_that_takes_over_meanwhile_is_waited_for(
+    before: KeySet | None, kid: str, asked: str
+) -> None:
+    made = engine(before)
+    new = Source(lambda: set_keys(made, key_set("k2")))
+    old = Source(lambda: setattr(made, "key_sources", {"corp": new}))
+    made.key_sources = {"corp": old}
+    assert isinstance(await made.decide(Request(token(kid=kid)), 5), Verified)
+    assert old.calls == [(asked, 4.0)]
+    ((call, left),) = new.calls
+    assert call == asked
+    assert left < 4
+
+
+async def test_a_source_that_is_gone_meanwhile_is_not_waited_for() -> None:
+    made = engine(None)
+    made.key_sources = {"corp": Source(lambda: setattr(made, "key_sources", {}))}
+    assert_refused(await made.decide(Request(token())), Reason.KEYS_UNAVAILABLE)
+
+
 async def test_a_key_that_stays_unknown_is_not_fetched_twice() -> None:
     judge, source = engine_that_gets(key_set("k1"), key_set("k2"))
     assert_refused(await judge.decide(Request(token(kid="k3"))), Reason.KEY_NOT_FOUND)

@@ -1,4 +1,5 @@
 import base64
+import os
 from typing import Any
 
 import pytest
@@ -113,6 +114,16 @@ def test_a_variable_or_a_value_is_the_secret(
             id="a file with a line end alone",
         ),
         pytest.param(
+            {"file": "pipe"},
+            ".file: pipe can't be read: it is no regular file",
+            id="a pipe that nobody writes to",
+        ),
+        pytest.param(
+            {"file": "/dev/zero"},
+            ".file: /dev/zero can't be read: it is no regular file",
+            id="a file without an end",
+        ),
+        pytest.param(
             {"file": "large"}, ".file: large is larger than 1048576 bytes", id="a large file"
         ),
         pytest.param(
@@ -162,6 +173,7 @@ def test_what_is_wrong_with_a_reference(folder: Folder, reference: object, messa
     folder.write("empty", "")
     folder.write("a line end", "\n")
     folder.write("large", "x" * (1024 * 1024 + 1))
+    os.mkfifo(folder.path / "pipe")
     place = "jwt-sidecar.yaml:1: consumers.list[0].secret"
     found = folder.problems(with_secret(reference))
     assert found == [f"{place}{message}" if message[0] == "." else f"{place}: {message}"]

@@ -2,14 +2,16 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sidecar.config.stamps import stamp
+from sidecar.config import watching
+from sidecar.config.stamps import Stamp, stamp
 from sidecar.config.watching import INTERVAL, until_changed
-from tests.simulated_time import in_simulated_time
+from tests.simulated_time import in_simulated_time_with_sockets
 
 
 def rewritten(path: Path) -> None:
@@ -47,24 +49,24 @@ async def noticed(*paths: Path, change: Callable[[], None]) -> float:
 
 
 @pytest.mark.parametrize("change", [rewritten, replaced, removed, of_other_permissions])
-@in_simulated_time
+@in_simulated_time_with_sockets
 async def test_a_change_is_noticed_in_two_looks(file: Path, change: Callable[[Path], None]) -> None:
     assert await noticed(file, change=lambda: change(file)) == 2 * INTERVAL
 
 
-@in_simulated_time
+@in_simulated_time_with_sockets
 async def test_a_file_that_comes_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "absent"
     await noticed(path, change=lambda: rewritten(path))
 
 
-@in_simulated_time
+@in_simulated_time_with_sockets
 async def test_one_file_of_many_is_noticed(tmp_path: Path, file: Path) -> None:
     others = [tmp_path / str(number) for number in range(10)]
     await noticed(*others, file, change=lambda: rewritten(file))
 
 
-@in_simulated_time
+@in_simulated_time_with_sockets
 async def test_a_link_that_leads_elsewhere_is_noticed(tmp_path: Path) -> None:
     """As Kubernetes mounts a ConfigMap: file -> ..data/file, ..data -> a new directory."""
     for name in ("one", "two"):
@@ -80,7 +82,7 @@ async def test_a_link_that_leads_elsewhere_is_noticed(tmp_path: Path) -> None:
     await noticed(tmp_path / "file", change=swap)
 
 
-@in_simulated_time
+@in_simulated_time_with_sockets
 async def test_what_is_still_being_written_is_waited_for(file: Path) -> None:
     before = {str(file): stamp(str(file))}
 
@@ -95,7 +97,27 @@ async def test_what_is_still_being_written_is_waited_for(file: Path) -> None:
     assert writing.done()
 
 
-@in_simulated_time
+@in_simulated_time_with_sockets
 async def test_files_that_stay_are_no_change(file: Path) -> None:
     with pytest.raises(TimeoutError):
         await noticed(file, file.with_suffix(".absent"), change=lambda: None)
+
+
+async def test_a_file_system_that_hangs_holds_up_nothing_else(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, free = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hanging(path: str) -> Stamp | None:
+        loop.call_soon_threadsafe(looked.set)
+        assert free.wait(20)
+        return stamp(path)
+
+    monkeypatch.setattr(watching, "INTERVAL", 0.0)
+    monkeypatch.setattr(watching, "stamp", hanging)
+    watch = asyncio.create_task(until_changed({str(file): None}))
+    await looked.wait()
+    assert not free.is_set()
+    free.set()
+    await watch

@@ -21,8 +21,8 @@ async def fetched(
     url: str, within: float = 5.0, validators: Validators | None = None, **access: Any
 ) -> Answer:
     """What is downloaded from a URL, of up to 1000 bytes."""
-    async with downloader(LIMIT) as download:
-        return await download(url, Access(within, **access), validators)
+    download = downloader(LIMIT)
+    return await download(url, Access(within, **access), validators)
 
 
 async def body(url: str) -> bytes | None:
@@ -383,7 +383,8 @@ async def test_names_that_hang_in_dns_delay_no_download() -> None:
             ended.wait()
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    async with http(answering()) as url, downloader(LIMIT, Resolver(look_up)) as download:
+    async with http(answering()) as url:
+        download = downloader(LIMIT, Resolver(look_up))
         hanging = [
             asyncio.ensure_future(download(f"http://hang-{number}.example/", Access(30), None))
             for number in range(40)
@@ -405,9 +406,9 @@ async def test_a_name_that_hangs_takes_no_more_than_the_time() -> None:
         ended.wait()
         return []
 
-    async with downloader(LIMIT, Resolver(look_up)) as download:
-        with pytest.raises(DownloadFailed) as caught:
-            await download("http://hang.example/", Access(0.2), None)
+    download = downloader(LIMIT, Resolver(look_up))
+    with pytest.raises(DownloadFailed) as caught:
+        await download("http://hang.example/", Access(0.2), None)
     ended.set()
     assert caught.value.outcome is Outcome.TIMEOUT
 

@@ -22,8 +22,8 @@ async def hello(_: web.BaseRequest) -> web.StreamResponse:
 
 async def body(url: str, ca_file: Path | None) -> bytes | None:
     """What is downloaded from a URL with this CA file or the system's."""
-    async with downloader(1000) as download:
-        return (await download(url, Access(5.0, ca_file), None)).body
+    download = downloader(1000)
+    return (await download(url, Access(5.0, ca_file), None)).body
 
 
 async def failure(url: str, ca_file: Path | None) -> str:
@@ -62,10 +62,8 @@ async def test_a_certificate_of_another_host(authority: Authority) -> None:
 
 
 async def test_one_issuers_ca_file_serves_no_other_issuer(authority: Authority) -> None:
-    async with (
-        http(hello, authority.server()) as url,
-        downloader(1000) as download,
-    ):
+    async with http(hello, authority.server()) as url:
+        download = downloader(1000)
         assert (await download(url, Access(5.0, authority.ca_file), None)).body == b"hello"
         with pytest.raises(DownloadFailed, match="not trusted"):
             await download(url, Access(5.0), None)
@@ -74,7 +72,8 @@ async def test_one_issuers_ca_file_serves_no_other_issuer(authority: Authority) 
 async def test_a_ca_file_that_changes_is_read_again(authority: Authority, tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
     ca_file.write_bytes(Authority(tmp_path, "other").ca_file.read_bytes())
-    async with http(hello, authority.server()) as url, downloader(1000) as download:
+    async with http(hello, authority.server()) as url:
+        download = downloader(1000)
         with pytest.raises(DownloadFailed, match="not trusted"):
             await download(url, Access(5.0, ca_file), None)
         ca_file.write_bytes(authority.ca_file.read_bytes() + b"# another length\n")
@@ -86,7 +85,8 @@ async def test_a_link_that_is_swapped_is_a_ca_file_that_changes(
 ) -> None:
     link = tmp_path / "ca.pem"
     link.symlink_to(Authority(tmp_path, "other").ca_file)
-    async with http(hello, authority.server()) as url, downloader(1000) as download:
+    async with http(hello, authority.server()) as url:
+        download = downloader(1000)
         with pytest.raises(DownloadFailed, match="not trusted"):
             await download(url, Access(5.0, link), None)
         (tmp_path / "new").symlink_to(authority.ca_file)
@@ -101,7 +101,8 @@ async def test_a_link_that_is_swapped_is_a_ca_file_that_changes(
 async def test_a_ca_file_that_breaks_leaves_the_old_one_in_use(
     authority: Authority, content: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with http(hello, authority.server()) as url, downloader(1000) as download:
+    async with http(hello, authority.server()) as url:
+        download = downloader(1000)
         access = Access(5.0, authority.ca_file)
         assert (await download(url, access, None)).body == b"hello"
         authority.ca_file.unlink()

@@ -91,6 +91,19 @@ async def test_saved_keys_serve_until_max_stale_from_when_they_were_fetched() ->
         assert issuer.key_ids() is None
 
 
+@in_simulated_time
+async def test_saved_keys_end_with_max_stale_also_where_the_first_fetch_has_no_end() -> None:
+    """As behind those of many other issuers whose providers hang."""
+    store = Store(saved(age=DAY - 100))
+    async with running(Provider(K1, delay=900), max_stale=DAY, snapshots=store) as issuer:
+        await until(99)
+        assert issuer.key_ids() == ("k1",)
+        await until(100)
+        assert issuer.key_ids() is None
+        await until(901)
+        assert issuer.key_ids() == ("k1",)
+
+
 @pytest.mark.parametrize(
     "kept",
     [
@@ -112,7 +125,10 @@ async def test_saved_keys_that_are_not_used(kept: Saved | None) -> None:
 
 @pytest.mark.parametrize(
     "age",
-    [pytest.param(DAY, id="just of max_stale"), pytest.param(-300, id="little from the future")],
+    [
+        pytest.param(DAY - 1, id="just of max_stale"),
+        pytest.param(-300, id="little from the future"),
+    ],
 )
 @in_simulated_time
 async def test_saved_keys_that_are_used(age: float) -> None:
@@ -168,6 +184,6 @@ async def test_a_handover_reads_nothing_from_the_store() -> None:
     async with running(Provider(K1), refresh=600) as old:
         pass
     store = Store(saved(K2))
-    initial = old.keys.state
+    initial = old.keys.hand_over()
     async with running(Provider(K1), initial=initial, snapshots=store) as issuer:
         assert issuer.key_ids() == ("k1",)

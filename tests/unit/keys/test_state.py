@@ -1,5 +1,7 @@
 """What RemoteKeys tells of itself, and hands on to the next one of the same source."""
 
+import asyncio
+
 import pytest
 
 from sidecar.keys.answer import Outcome, Validators
@@ -141,7 +143,7 @@ async def test_the_next_one_takes_over_without_a_fetch() -> None:
     provider = Provider(K1)
     async with running(provider, refresh=600) as old:
         await until(5)
-    async with running(provider, refresh=600, initial=old.keys.state) as issuer:
+    async with running(provider, refresh=600, initial=old.keys.hand_over()) as issuer:
         assert issuer.key_ids() == ("k1",)
         assert not await issuer.keys.fetch_unknown_key("k2", 0)
         await until(599)
@@ -155,10 +157,10 @@ async def test_the_next_one_takes_over_without_a_fetch() -> None:
 async def test_a_thousand_reloads_fetch_nothing() -> None:
     provider = Provider(K1)
     async with running(provider, refresh=600) as first:
-        state = first.keys.state
+        state = first.keys.hand_over()
     for _ in range(1000):
         async with running(provider, refresh=600, initial=state) as issuer:
-            state = issuer.keys.state
+            state = issuer.keys.hand_over()
     assert provider.asked_at == [0]
 
 
@@ -168,7 +170,9 @@ async def test_the_next_one_goes_on_waiting_after_failures() -> None:
     async with running(provider, refresh=100, max_stale=1000) as old:
         await until(140)
     asked = len(provider.asked_at)
-    async with running(provider, refresh=100, max_stale=1000, initial=old.keys.state) as issuer:
+    async with running(
+        provider, refresh=100, max_stale=1000, initial=old.keys.hand_over()
+    ) as issuer:
         assert (issuer.key_ids(), issuer.problem) == (("k1",), f"{URL} answers 500")
         assert len(provider.asked_at) == asked
         await until(999)
@@ -183,7 +187,7 @@ async def test_a_fetch_that_is_overdue_at_a_handover_happens_at_once() -> None:
     async with running(provider, refresh=100) as old:
         pass
     await until(500)
-    async with running(provider, refresh=100, initial=old.keys.state) as issuer:
+    async with running(provider, refresh=100, initial=old.keys.hand_over()) as issuer:
         assert issuer.key_ids() == ("k2",)
     assert provider.asked_at == pytest.approx([0, 500], abs=0.01)
     assert now() < 501
@@ -194,7 +198,7 @@ async def test_a_handover_to_a_shorter_schedule_keeps_to_it() -> None:
     provider = Provider(K1, K1, K2)
     async with running(provider, refresh=86400, unknown_key_interval=3600) as old:
         pass
-    initial = old.keys.state
+    initial = old.keys.hand_over()
     async with running(
         provider, refresh=100, unknown_key_interval=10, initial=initial, kind=Schedule
     ) as issuer:
@@ -202,3 +206,58 @@ async def test_a_handover_to_a_shorter_schedule_keeps_to_it() -> None:
         assert await issuer.keys.fetch_unknown_key("k2", 10)
         await until(111)
         assert issuer.key_ids() == ("k2",)
+
+
+@in_simulated_time
+async def test_a_fetch_that_is_under_way_goes_on_over_many_handovers() -> None:
+    provider = Provider(K1, delay=4)
+    initial = None
+    for _ in range(20):
+        async with running(provider, initial=initial) as old:
+            await asyncio.sleep(0.1)
+            initial = old.keys.hand_over()
+    async with running(provider, initial=initial) as issuer:
+        await issuer.keys.wait_for_keys(10)
+        assert issuer.key_ids() == ("k1",)
+        assert now() < 5
+    assert (provider.asked_at, provider.cancelled) == ([0], 0)
+
+
+@in_simulated_time
+async def test_a_fetch_for_an_unknown_key_goes_on_and_remembers_what_it_looked_for() -> None:
+    provider = Provider(K1, K1, delay=2)
+    async with running(provider, unknown_key_interval=10) as old:
+        await until(20)
+        caller = asyncio.create_task(old.keys.fetch_unknown_key("k9", 10))
+        await until(21)
+        initial = old.keys.hand_over()
+    assert await caller
+    async with running(provider, unknown_key_interval=10, initial=initial) as issuer:
+        assert await issuer.keys.fetch_unknown_key("k8", 10)
+        await until(50)
+        assert not await issuer.keys.fetch_unknown_key("k9", 10)
+    assert provider.asked_at == pytest.approx([0, 20], abs=0.01)
+
+
+@in_simulated_time
+async def test_failures_count_over_handovers_so_that_old_keys_end() -> None:
+    """Reloads more often than the provider takes to fail."""
+    provider = Provider(K1, HANGS)
+    async with running(provider, refresh=100, max_stale=200) as old:
+        initial = old.keys.hand_over()
+    while now() < 210:
+        async with running(provider, refresh=100, max_stale=200, initial=initial) as issuer:
+            await asyncio.sleep(2)
+            initial = issuer.keys.hand_over()
+    assert issuer.key_ids() is None
+    assert provider.cancelled == 0
+
+
+@in_simulated_time
+async def test_the_last_one_ends_the_fetch_that_it_took_over() -> None:
+    provider = Provider(HANGS)
+    async with running(provider) as old:
+        initial = old.keys.hand_over()
+    async with running(provider, initial=initial):
+        pass
+    assert (provider.at_once, provider.cancelled) == (0, 1)
