@@ -206,6 +206,8 @@ class Sidecar:
             await self._http.abandon()
             await new.close()
             raise
+        # What a listener that goes lets through is for the old configuration alone to decide.
+        await self.listeners.retire(settings.listeners, settings.shutdown.grace)
         new.take_over(old)
         self._adopt(new)
         if settings.log.level != old.settings.log.level:

@@ -65,6 +65,16 @@ class Listeners:
         await self._abandon(self._bound)
         self._bound = ()
 
+    async def retire(self, wanted: Sequence[ListenerSettings], grace: float) -> None:
+        """Takes no more calls on those that are not wanted; running ones have so many seconds."""
+        await self._end_reopening()
+        self._wanted = tuple(wanted)
+        gone = [one for one in self._open if one.settings not in wanted]
+        self._open = tuple(one for one in self._open if one.settings in wanted)
+        for one in gone:
+            self._drain(one, grace)
+        await asyncio.sleep(0)
+
     async def change(self, wanted: Sequence[ListenerSettings], grace: float) -> None:
         """Serves on exactly these. Calls on a listener that goes have `grace` seconds to end.
 
@@ -73,16 +83,11 @@ class Listeners:
         before its address is opened anew, which goes on in the background where it takes long: a
         call that asks for the change may be what holds the address.
         """
-        await self._end_reopening()
-        self._wanted = tuple(wanted)
-        kept = [one for one in self._open if one.settings in wanted]
-        gone = [one for one in self._open if one.settings not in wanted]
-        opened, self._bound = self._bound, ()
+        await self.retire(wanted, grace)
+        kept, opened, self._bound = self._open, self._bound, ()
         for one in opened:
             await one.listener.server.start()
         self._open = self._in_order((*kept, *opened))
-        for one in gone:
-            self._drain(one, grace)
         for one in kept:
             if one.listener.certificates:
                 one.listener.certificates.look_again()
