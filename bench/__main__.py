@@ -65,6 +65,7 @@ def main() -> None:
                     figures.bare[name].append(bare.cost(operation))
                 for transport, configuration in configurations.items():
                     _measure_start(figures, transport, configuration)
+        figures.kept.append(servers.printed("bench.kept", str(configurations[TRANSPORTS[0]])))
     report = table.report(figures, kinds, conditions, time.monotonic() - start)
     _LATEST.write_text(report)
     print(report)

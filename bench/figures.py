@@ -58,6 +58,8 @@ class Figures:
     """MiB."""
     proportional: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """MiB, shared pages counted in parts."""
+    kept: list[float] = field(default_factory=list)
+    """MiB that 100,000 verified tokens take; measured once."""
 
     def costs(self, transport: str, work: Work, value: Callable[[Cost], float]) -> Spread:
         """One value of each round's cost."""

@@ -70,6 +70,12 @@ def empty(path: Path, transport: str) -> Iterator[Server]:
         yield server
 
 
+def printed(module: str, *arguments: str) -> float:
+    """The number that a process prints."""
+    command = (sys.executable, "-m", module, *arguments)
+    return float(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
 @contextlib.contextmanager
 def _process(module: str, *arguments: str) -> Iterator[Server]:
     start = time.perf_counter()

@@ -14,6 +14,7 @@ from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.reason import CallFailed, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.seen import SeenTokens
 from sidecar.token.signing import public_jwks
 from sidecar.token.snapshot import Snapshot
 from sidecar.token.validator import Explanation, explain, validate
@@ -54,6 +55,8 @@ class Engine:
         self.snapshot = snapshot
         self.key_sources: Mapping[str, KeySource] = {}
         self._used_proofs = ProofMemory(REUSABLE)
+        self.seen_tokens: SeenTokens | None = None
+        """What is remembered of tokens; None: nothing."""
         self._now = now
         self._new_token_id = new_token_id
 
@@ -92,7 +95,7 @@ class Engine:
             return Explanation(FAILED)
 
     def _validate(self, request: Request) -> Verdict:
-        return validate(request, self.snapshot, self._now(), self._used_proofs)
+        return validate(request, self.snapshot, self._now(), self._used_proofs, self.seen_tokens)
 
     def _explain(self, request: Request) -> Explanation:
         return explain(request, self.snapshot, self._now(), self._used_proofs)

@@ -16,6 +16,7 @@ from sidecar.config.issuers import Issuer
 from sidecar.config.load import Configuration, public_hash
 from sidecar.config.signers import Signer
 from sidecar.config.snapshot import build, build_signer
+from sidecar.leaner import without_certificates
 from sidecar.state.store import Store
 from sidecar.token.keyset import KeySet
 from sidecar.token.snapshot import GeneratedKeys, Snapshot
@@ -109,7 +110,8 @@ class Generation:
         return source_of(other) == source_of(one)
 
     def _open_fetching(self, store: Store) -> None:
-        from sidecar.keys.download import downloader
+        with without_certificates():
+            from sidecar.keys.download import downloader
         from sidecar.keys.places import Places
         from sidecar.keys.remote import RemoteKeys
         from sidecar.keys.schedule import schedule_of

@@ -20,6 +20,7 @@ from sidecar.api.services import described, handlers
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration, load
 from sidecar.config.problems import InvalidConfiguration
+from sidecar.config.settings import Cache
 from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
@@ -30,11 +31,13 @@ from sidecar.status import (
     ConfigStatus,
     IssuerStatus,
     Status,
+    cache_statuses,
     issuer_status,
     issuer_statuses,
     signer_statuses,
 )
 from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer
 from sidecar.token.words import listed, quoted
 
@@ -62,6 +65,7 @@ class Sidecar:
         self._config_error = ""
         self._watched = configuration.files
         self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
+        self.engine.seen_tokens = _memory(configuration.settings.cache)
         self.health = Health()
         self.listeners = Listeners(self._bind)
         self._http = HttpListener(self.engine, self.missing)
@@ -129,6 +133,7 @@ class Sidecar:
             self._start_time,
             config,
             issuer_statuses(self.engine.snapshot, generation.sources),
+            cache_statuses(self.engine.seen_tokens),
             signer_statuses(self.engine.snapshot),
         )
 
@@ -209,6 +214,8 @@ class Sidecar:
         # What a listener that goes lets through is for the old configuration alone to decide.
         await self.listeners.retire(settings.listeners, settings.shutdown.grace)
         new.take_over(old)
+        if settings.cache != old.settings.cache:
+            self.engine.seen_tokens = _memory(settings.cache)
         self._adopt(new)
         if settings.log.level != old.settings.log.level:
             logging.getLogger().setLevel(settings.log.level.upper())
@@ -261,6 +268,13 @@ class Sidecar:
     async def _stop_listeners(self, hurry: asyncio.Event) -> None:
         grace = self.configuration.settings.shutdown.grace
         await first(self.listeners.stop(grace), hurry.wait())
+
+
+def _memory(cache: Cache) -> SeenTokens:
+    tokens, refused = cache.tokens, cache.refused
+    return SeenTokens(
+        VerifiedTokens(tokens.entries, tokens.ttl), RefusedTokens(refused.entries, refused.ttl)
+    )
 
 
 class _CantChange(Exception):

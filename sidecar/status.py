@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sidecar.token.key import Key
+from sidecar.token.seen import SeenTokens
 from sidecar.token.snapshot import Issuer, Signer, Snapshot
 
 
@@ -34,6 +35,17 @@ class IssuerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheStatus:
+    """A cache, and what it was asked since it was made."""
+
+    name: str
+    entries: int
+    capacity: int
+    hits: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
 class SignerStatus:
     """A signer and the names of its keys, that of the one that signs first."""
 
@@ -59,6 +71,7 @@ class Status:
     start_time: float
     config: ConfigStatus
     issuers: tuple[IssuerStatus, ...]
+    caches: tuple[CacheStatus, ...]
     signers: tuple[SignerStatus, ...]
 
 
@@ -96,6 +109,16 @@ def issuer_status(issuer: Issuer, fetching: Fetching | None) -> IssuerStatus:
         fetching.next_fetch_time,
         issuer.problem,
         fetching.stale,
+    )
+
+
+def cache_statuses(tokens: SeenTokens | None) -> tuple[CacheStatus, ...]:
+    """Those of tokens, where they are remembered."""
+    if tokens is None:
+        return ()
+    return tuple(
+        CacheStatus(name, len(part), part.capacity, part.hits, part.misses)
+        for name, part in (("tokens", tokens.verified), ("refused", tokens.refused))
     )
 
 

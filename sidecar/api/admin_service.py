@@ -83,6 +83,16 @@ def status_response(status: Status) -> messages.GetStatusResponse:
         config_load_time=fields.timestamp(status.config.load_time),
         config_error=status.config.error,
         issuers=[issuer_message(one) for one in status.issuers],
+        caches=[
+            messages.CacheStatus(
+                name=one.name,
+                entries=one.entries,
+                capacity=one.capacity,
+                hits=one.hits,
+                misses=one.misses,
+            )
+            for one in status.caches
+        ],
         signers=[
             messages.SignerStatus(name=one.name, key_ids=one.key_ids) for one in status.signers
         ],

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Http
 from sidecar.engine import Engine
+from sidecar.leaner import without_certificates
 from sidecar.readiness import Missing
 
 
@@ -63,7 +64,8 @@ class _Serving:
     async def open(
         self, wanted: Http, engine: Engine, missing: Callable[[], tuple[Missing, ...]]
     ) -> None:
-        from sidecar.api.http import application, serving
+        with without_certificates():
+            from sidecar.api.http import application, serving
 
         self.serve = wanted.serve
         app = application(engine, lambda: self.serve, missing)

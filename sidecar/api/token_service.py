@@ -32,14 +32,14 @@ class TokenService:
 
     async def validate_token(
         self, message: messages.ValidateTokenRequest, context: "Context"
-    ) -> messages.ValidateTokenResponse:
-        """Checks a token."""
+    ) -> bytes:
+        """Checks a token; gives a serialized ValidateTokenResponse."""
         try:
             request = validate_request(message, self._engine.snapshot.limits.json_depth)
             verdict = await self._engine.decide(request, context.time_remaining())
         except CallFailed as failure:
             await abort(context, failure)
-        return validate_response(verdict)
+        return validate_answer(verdict)
 
     async def explain_token(
         self, message: messages.ExplainTokenRequest, context: "Context"
@@ -70,7 +70,7 @@ class TokenService:
 
 
 def decoding(
-    handler: Callable[[Any, "Context"], Awaitable[Message]], request: type[Message]
+    handler: Callable[[Any, "Context"], Awaitable[Message | bytes]], request: type[Message]
 ) -> Callable[[bytes, "Context"], Awaitable[bytes]]:
     """A handler of bytes around one of messages; what is no such message is INVALID_ARGUMENT."""
 
@@ -80,7 +80,8 @@ def decoding(
         except DecodeError:
             problem = f"the request is no {request.DESCRIPTOR.name}, or has text that is not UTF-8"
             await abort(context, CallFailed(ErrorReason.FIELD_INVALID, problem))
-        return (await handler(message, context)).SerializeToString()
+        answer = await handler(message, context)
+        return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
     return handle
 
@@ -113,6 +114,18 @@ def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> 
         fields.claims("required_claims_json", message.required_claims_json, max_depth),
         fields.proof("proof", message.proof) if message.HasField("proof") else NO_PROOF,
     )
+
+
+def validate_answer(verdict: Verdict) -> bytes:
+    """The bytes of the message that a verdict makes; made once for a token that is seen again."""
+    seen = None if isinstance(verdict, Refusal) else verdict.seen
+    if isinstance(verdict, Refusal) or seen is None:
+        return validate_response(verdict).SerializeToString()
+    whose = (verdict.issuer_name, verdict.consumer, verdict.scope_claims)
+    if seen.answered_for != whose:
+        seen.answer = validate_response(verdict).SerializeToString()
+        seen.answered_for = whose
+    return seen.answer
 
 
 def validate_response(verdict: Verdict) -> messages.ValidateTokenResponse:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sidecar.authorization.credentials import Removal
 from sidecar.authorization.policy import Forward
-from sidecar.token import base64url
 from sidecar.token.claims import find
 from sidecar.token.request import Verified
 
@@ -55,7 +54,7 @@ def _forwarded(verified: Verified, forward: Forward) -> Iterator[tuple[str, str]
     for name, path in forward.headers.items():
         yield name, as_text(find(verified.claims, path))
     if forward.payload_header:
-        yield forward.payload_header, base64url.encode(verified.claims_json).decode("ascii")
+        yield forward.payload_header, verified.payload
     if verified.consumer:
         if forward.consumer_header:
             yield forward.consumer_header, verified.consumer.name

@@ -35,6 +35,9 @@ def _lines(response: messages.GetStatusResponse) -> Iterator[str]:
             for one in response.issuers
             if one.fetch_error
         )
+    if response.caches:
+        yield ""
+        yield from _table(("CACHE", "ENTRIES", "CAPACITY", "HITS", "MISSES"), _caches(response))
     if response.signers:
         yield ""
         rows = ((one.name, ", ".join(one.key_ids)) for one in response.signers)
@@ -47,6 +50,11 @@ def _issuers(response: messages.GetStatusResponse) -> Iterator[Sequence[str]]:
         fetched = _time(one.fetch_time) if one.HasField("fetch_time") else "-"
         due = _time(one.next_fetch_time) if one.HasField("next_fetch_time") else "-"
         yield one.name, keys or "none", fetched, due, one.source
+
+
+def _caches(response: messages.GetStatusResponse) -> Iterator[Sequence[str]]:
+    for one in response.caches:
+        yield one.name, str(one.entries), str(one.capacity), str(one.hits), str(one.misses)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -28,6 +28,33 @@ class Limits(Section):
     """Fetches of keys at the same time."""
 
 
+class VerifiedCache(Section):
+    """Tokens that were verified, so that their signatures need not be verified again."""
+
+    entries: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
+    """At most so many; 0: none. Roughly 144 MiB is the most that they may take."""
+    ttl: Annotated[Duration, lasting("1s", "1d")] = Field(default="10m", validate_default=True)
+    """Forgotten after this, or at `exp`."""
+
+
+class RefusedCache(Section):
+    """Tokens whose signatures did not hold, which never push out one whose did."""
+
+    entries: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
+    """At most so many; 0: none."""
+    ttl: Annotated[Duration, lasting("1s", "1d")] = Field(default="10s", validate_default=True)
+    """Forgotten after this."""
+
+
+class Cache(Section):
+    """What is remembered of tokens. No check is skipped because of it."""
+
+    tokens: VerifiedCache = VerifiedCache()
+    """Those that were verified."""
+    refused: RefusedCache = RefusedCache()
+    """Those whose signatures did not hold."""
+
+
 class Log(Section):
     """What is logged."""
 
@@ -63,6 +90,8 @@ class Settings(Section):
     """How HTTP requests are authorized, for ext_authz."""
     limits: Limits = Limits()
     """Bounds on what is looked at."""
+    cache: Cache = Cache()
+    """What is remembered of tokens."""
     log: Log = Log()
     """What is logged."""
     shutdown: Shutdown = Shutdown()

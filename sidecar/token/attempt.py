@@ -8,6 +8,7 @@ from sidecar.token.jws import Jws
 from sidecar.token.key import Key
 from sidecar.token.replay import UsedProofs
 from sidecar.token.request import Request
+from sidecar.token.seen import Seen, SeenTokens
 from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
 
 _NO_RULES: Final = ClaimRules(audiences=frozenset(), types=None)
@@ -20,6 +21,7 @@ class Attempt:
         "audiences",
         "candidates",
         "consumer",
+        "digest",
         "expire_time",
         "issue_time",
         "issuer",
@@ -32,23 +34,35 @@ class Attempt:
         "request",
         "rules",
         "scopes",
+        "seen",
+        "seen_tokens",
         "snapshot",
         "text",
         "used_proofs",
     )
 
     def __init__(
-        self, request: Request, snapshot: Snapshot, now: float, used_proofs: UsedProofs
+        self,
+        request: Request,
+        snapshot: Snapshot,
+        now: float,
+        used_proofs: UsedProofs,
+        seen_tokens: SeenTokens | None = None,
     ) -> None:
         self.request = request
         self.snapshot = snapshot
         self.now = now
         self.used_proofs = used_proofs
+        self.seen_tokens = seen_tokens
         self.rules = _NO_RULES
         self.issuer: Issuer | None = None
         self.consumer: Consumer | None = None
         self.text: str
         """The token, once it is known to be short enough to be read."""
+        self.digest = b""
+        """Of the token, where it may be remembered."""
+        self.seen: Seen | None = None
+        """What is remembered of it as verified."""
         self.jws: Jws
         self.party: Issuer | Consumer
         """Who it is from; unset where that is nobody."""

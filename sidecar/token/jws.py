@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from sidecar.token import base64url
@@ -48,15 +49,19 @@ class Jws:
         return tuple(self.unverified_header.get("crit", ()))
 
 
-def parse(token: str, max_depth: int) -> Jws:
-    """The parts of a token.
+Headers = Mapping[bytes, Mapping[str, Any]]
+"""Headers that were parsed before, by their part of a token."""
+
+
+def parse(token: str, max_depth: int, known: Headers = MappingProxyType({})) -> Jws:
+    """The parts of a token; a header that is `known` for this depth is not parsed again.
 
     Raises Refused with TOKEN_MALFORMED for anything but three parts of strict base64url,
     the first two of which are strict JSON objects no deeper than `max_depth`, with header
     parameters of the right types.
     """
     try:
-        return _parsed(token, max_depth)
+        return _parsed(token, max_depth, known)
     except Refused as refused:
         raise _malformed(refused.message + _hint(token)) from None
 
@@ -79,10 +84,12 @@ def _shown(part: bytes, max_depth: int) -> str:
     return data.decode("utf-8")
 
 
-def _parsed(token: str, max_depth: int) -> Jws:
+def _parsed(token: str, max_depth: int, known: Headers) -> Jws:
     parts = _split(token)
-    header = _object(parts[0], "header", max_depth)
-    _check_header(header)
+    header = known.get(parts[0])
+    if header is None:
+        header = _object(parts[0], "header", max_depth)
+        _check_header(header)
     payload = _octets(parts[1], "payload")
     claims = _parse(payload, "payload", max_depth)
     signature = _octets(parts[2], "signature")

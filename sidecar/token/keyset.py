@@ -59,7 +59,7 @@ class KeySet:
             return self._fitting(self.keys, algorithm, "the token names no key (kid)")
         named = self._by_id.get(key_id)
         if named:
-            return self._fitting(named, algorithm, f"more than one key is named {quoted(key_id)}")
+            return self._fitting(named, algorithm, "more than one key has the token's kid")
         for member in self.unusable:
             if member.key_id == key_id:
                 raise Refused(
@@ -68,7 +68,7 @@ class KeySet:
                 )
         unnamed = self._by_id.get(None)
         if unnamed:
-            return self._fitting(unnamed, algorithm, f"no key is named {quoted(key_id)}")
+            return self._fitting(unnamed, algorithm, "no key has the token's kid")
         raise Refused(
             Reason.KEY_NOT_FOUND,
             f"key {quoted(key_id)} is not among the issuer's keys: "
@@ -76,6 +76,8 @@ class KeySet:
         )
 
     def _fitting(self, keys: tuple[Key, ...], algorithm: str, choice: str) -> tuple[Key, ...]:
+        if len(keys) == 1 and algorithm in keys[0].algorithms:
+            return keys
         fitting = tuple(key for key in keys if algorithm in key.algorithms)
         if not fitting:
             has = "; ".join(key.describe() for key in keys[:MOST_TRIED]) or "no usable key"

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sidecar.token import base64url
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.reason import Reason
+from sidecar.token.seen import Seen
 from sidecar.token.snapshot import Consumer
 
 
@@ -51,13 +53,22 @@ class Verified:
     key_id: str
     algorithm: str
     claims: Mapping[str, Any]
-    claims_json: bytes = field(repr=False)
-    """The claims set exactly as signed, in UTF-8."""
+    payload: str = field(repr=False)
+    """The claims set exactly as signed, in base64url."""
     audiences: tuple[str, ...]
     scopes: tuple[str, ...]
+    scope_claims: tuple[str, ...]
+    """The claims that the scopes were looked for in."""
     issue_time: float | None
     not_before_time: float | None
     expire_time: float | None
+    seen: Seen | None = field(default=None, repr=False, compare=False)
+    """What is remembered of it; None where nothing is."""
+
+    @property
+    def claims_json(self) -> bytes:
+        """The claims set exactly as signed, in UTF-8."""
+        return base64url.decode(self.payload.encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sidecar.token.checks import claims, form, party, proof, signature, times
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
 from sidecar.token.replay import UsedProofs, UsingNothingUp
 from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.seen import SeenTokens
 from sidecar.token.snapshot import Limits, Snapshot
 from sidecar.token.words import listed, quoted
 
@@ -73,13 +74,20 @@ class Explanation:
     unverified_claims_json: str = ""
 
 
-def validate(request: Request, snapshot: Snapshot, now: float, used_proofs: UsedProofs) -> Verdict:
+def validate(
+    request: Request,
+    snapshot: Snapshot,
+    now: float,
+    used_proofs: UsedProofs,
+    seen_tokens: SeenTokens | None = None,
+) -> Verdict:
     """Whether this token may pass at this moment (seconds since the epoch).
 
-    A DPoP proof is remembered in `used_proofs` where everything else holds. Raises CallFailed
-    with NOT_CONFIGURED where the request names an issuer that is not there.
+    A DPoP proof is remembered in `used_proofs` where everything else holds, and in `seen_tokens`
+    what the token says and whether its signature holds. Raises CallFailed with NOT_CONFIGURED
+    where the request names an issuer that is not there.
     """
-    attempt = _attempt(request, snapshot, now, used_proofs)
+    attempt = _attempt(request, snapshot, now, used_proofs, seen_tokens)
     try:
         for run in _RUNS:
             run(attempt)
@@ -120,7 +128,13 @@ def _unverified_parts(request: Request, limits: Limits) -> tuple[str, str]:
     return jws.unverified_parts(request.token, limits.json_depth)
 
 
-def _attempt(request: Request, snapshot: Snapshot, now: float, used_proofs: UsedProofs) -> Attempt:
+def _attempt(
+    request: Request,
+    snapshot: Snapshot,
+    now: float,
+    used_proofs: UsedProofs,
+    seen_tokens: SeenTokens | None = None,
+) -> Attempt:
     if request.issuer_name and request.issuer_name not in snapshot.issuers:
         raise CallFailed(
             ErrorReason.NOT_CONFIGURED,
@@ -128,7 +142,7 @@ def _attempt(request: Request, snapshot: Snapshot, now: float, used_proofs: Used
             f"{listed(snapshot.issuers)}",
             "issuer_name",
         )
-    return Attempt(request, snapshot, now, used_proofs)
+    return Attempt(request, snapshot, now, used_proofs, seen_tokens)
 
 
 def _verified(attempt: Attempt) -> Verified:
@@ -138,12 +152,14 @@ def _verified(attempt: Attempt) -> Verified:
         attempt.key.key_id or "",
         attempt.jws.algorithm,
         attempt.jws.unverified_claims,
-        attempt.jws.payload,
+        attempt.text.split(".")[1],
         attempt.audiences,
         attempt.scopes,
+        attempt.rules.scope_claims,
         attempt.issue_time,
         attempt.not_before_time,
         attempt.expire_time,
+        attempt.seen,
     )
 
 

@@ -473,6 +473,24 @@ async def test_keys_can_be_fetched_at_once(tmp_path: Path) -> None:
             await stub.RefreshKeys(admin.RefreshKeysRequest())
 
 
+async def test_the_status_tells_what_is_remembered_of_tokens(tmp_path: Path) -> None:
+    async with running(tmp_path, configured()) as one:
+        token = await one.issue(subject="alice")
+        for _ in range(3):
+            assert_valid(await one.validate(token))
+        for _ in range(2):
+            assert_refused(await one.validate(token[:-6] + "AAAAAA"), "SIGNATURE_INVALID")
+        caches = {cache.name: cache for cache in (await status(one)).caches}
+        assert (caches["tokens"].entries, caches["tokens"].hits) == (1, 2)
+        assert (caches["refused"].entries, caches["refused"].hits) == (1, 1)
+        assert caches["tokens"].capacity == 100_000
+        cache = {"tokens": {"entries": 7}}
+        assert await write_and_reload(one, tmp_path, configured(cache=cache))
+        caches = {cache.name: cache for cache in (await status(one)).caches}
+        assert (caches["tokens"].entries, caches["tokens"].capacity) == (0, 7)
+        assert_valid(await one.validate(token))
+
+
 async def test_a_reload_during_the_start_waits_for_its_end(tmp_path: Path) -> None:
     slow = [{"name": "s", "issuer": "https://s.example", "keys": [{"generate": "RS256"}]}]
     path = tmp_path / "jwt-sidecar.yaml"

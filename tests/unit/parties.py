@@ -65,9 +65,12 @@ def verified(
         key_id="k1",
         algorithm="EdDSA",
         claims=claims,
-        claims_json=json.dumps(claims).encode() if claims_json is None else claims_json,
+        payload=base64url.encode(
+            json.dumps(claims).encode() if claims_json is None else claims_json
+        ).decode(),
         audiences=("orders",),
         scopes=("orders:read",),
+        scope_claims=("scope", "scp"),
         issue_time=None,
         not_before_time=None,
         expire_time=NOW + 60,

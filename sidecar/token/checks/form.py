@@ -4,6 +4,7 @@ from sidecar.token import jws
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.claims import find
 from sidecar.token.reason import Reason, Refused
+from sidecar.token.seen import digest_of
 from sidecar.token.words import listed, names, quoted
 
 
@@ -33,7 +34,15 @@ def _size(attempt: Attempt) -> str:
 
 
 def _check_form(attempt: Attempt) -> None:
-    attempt.jws = jws.parse(attempt.text, attempt.snapshot.limits.json_depth)
+    memory, token = attempt.seen_tokens, attempt.text
+    depth = attempt.snapshot.limits.json_depth
+    if memory is None:
+        attempt.jws = jws.parse(token, depth)
+    else:
+        attempt.digest = digest_of(token)
+        attempt.seen = seen = memory.verified.get(attempt.digest, depth, attempt.now)
+        known = memory.verified.headers(depth)
+        attempt.jws = jws.parse(token, depth, known) if seen is None else seen.jws
     _choose_party(attempt)
 
 

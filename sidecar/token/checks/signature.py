@@ -1,7 +1,9 @@
 """Checks of whose key signed a token, and whether it did."""
 
+from sidecar.token import jws
 from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC, spellings
 from sidecar.token.attempt import Attempt, Check
+from sidecar.token.key import Key
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.snapshot import Issuer
 from sidecar.token.words import duration, names, quoted
@@ -69,11 +71,45 @@ def _key(attempt: Attempt) -> str:
 
 
 def _check_signature(attempt: Attempt) -> None:
-    token = attempt.jws
-    for key in attempt.candidates:
+    seen = attempt.seen
+    if seen is not None and seen.tried == attempt.candidates:
+        attempt.key = seen.key
+        return
+    key = _verifying_key(attempt)
+    if key is None:
+        raise Refused(Reason.SIGNATURE_INVALID, _why_not(attempt))
+    attempt.key = key
+
+
+def _verifying_key(attempt: Attempt) -> Key | None:
+    """The first of the keys that the signature holds with; remembered, whatever comes out."""
+    memory, keys, now = attempt.seen_tokens, attempt.candidates, attempt.now
+    if memory is None:
+        return _tried(attempt.jws, keys)
+    depth = attempt.snapshot.limits.json_depth
+    if attempt.seen is not None:
+        # The keys are others now, and what a verification needs was not kept.
+        memory.verified.forget(attempt.digest)
+        attempt.seen, attempt.jws = None, jws.parse(attempt.text, depth)
+    if memory.refused.knows(attempt.digest, keys, now):
+        return None
+    key = _tried(attempt.jws, keys)
+    if key is None:
+        memory.refused.add(attempt.digest, keys, now)
+    else:
+        attempt.seen = memory.verified.add(attempt.digest, attempt.jws, keys, key, depth, now)
+    return key
+
+
+def _tried(token: jws.Jws, keys: tuple[Key, ...]) -> Key | None:
+    for key in keys:
         if key.verify(token.algorithm, token.signing_input, token.signature):
-            attempt.key = key
-            return
+            return key
+    return None
+
+
+def _why_not(attempt: Attempt) -> str:
+    token = attempt.jws
     if len(attempt.candidates) > 1:
         whose = f"any of the {len(attempt.candidates)} keys that fit {token.algorithm}"
     elif attempt.consumer:
@@ -81,9 +117,7 @@ def _check_signature(attempt: Attempt) -> None:
     else:
         key_id = attempt.candidates[0].key_id
         whose = f"key {quoted(key_id)}" if key_id is not None else "the issuer's key"
-    raise Refused(
-        Reason.SIGNATURE_INVALID, f"the {token.algorithm} signature {_wrong(attempt, whose)}"
-    )
+    return f"the {token.algorithm} signature {_wrong(attempt, whose)}"
 
 
 def _wrong(attempt: Attempt, whose: str) -> str:

@@ -89,15 +89,16 @@ async def test_an_issuer_that_is_not_configured_fails_the_call() -> None:
 
 async def test_a_good_token_is_valid() -> None:
     call: Any = Call()
-    answer = await service().validate_token(ValidateTokenRequest(token=token()), call)
+    data = await service().validate_token(ValidateTokenRequest(token=token()), call)
+    answer = messages.ValidateTokenResponse.FromString(data)
     assert (answer.valid, answer.reason, answer.message) == (True, 0, "")
     assert answer.token.subject == "alice"
 
 
 async def test_a_refused_token_is_an_answer_and_not_an_error() -> None:
     call: Any = Call()
-    answer = await service().validate_token(ValidateTokenRequest(), call)
-    assert answer == messages.ValidateTokenResponse(
+    data = await service().validate_token(ValidateTokenRequest(), call)
+    assert messages.ValidateTokenResponse.FromString(data) == messages.ValidateTokenResponse(
         reason=reason_pb2.REASON_TOKEN_MISSING, message="no token was presented"
     )
 

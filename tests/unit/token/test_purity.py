@@ -19,7 +19,7 @@ MODULES = sorted(
 )
 ALLOWED = {
     *("base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib"),
-    *("hmac", "json", "math", "re", "typing", "urllib"),
+    *("hmac", "json", "math", "re", "sys", "types", "typing", "urllib"),
     *("datetime", "cryptography", "jwt"),
 }
 """Everything that `sidecar.token` may import. `datetime` is for calendars only: see below."""

@@ -1,0 +1,313 @@
+"""The memory of tokens: bounded, in two parts, and never an answer by itself."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from sidecar.token import jws
+from sidecar.token.keyset import KeySet
+from sidecar.token.reason import Reason
+from sidecar.token.replay import ProofMemory
+from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens, digest_of
+from sidecar.token.snapshot import ClaimRules, Issuer, Limits, Snapshot
+from sidecar.token.validator import validate
+from tests.authors import CORP, STRANGER, author, key_set
+from tests.tokens import (
+    ABSENT,
+    AUDIENCE,
+    ISSUER,
+    JACK,
+    JACK_KEY,
+    NOW,
+    consumer,
+    consumers,
+    issuer,
+    mint,
+    rules,
+    world,
+)
+
+KEYS = key_set(CORP).keys
+TOKEN = mint()
+PARSED = jws.parse(TOKEN, 32)
+DIGEST = digest_of(TOKEN)
+
+
+def memory(capacity: int = 100) -> SeenTokens:
+    return SeenTokens(VerifiedTokens(capacity, 600.0), RefusedTokens(capacity, 10.0))
+
+
+def ask(seen: SeenTokens, token: str, snapshot: Snapshot, now: float = NOW) -> Verdict:
+    return validate(Request(token), snapshot, now, ProofMemory(60.0), seen)
+
+
+class Counting:
+    """A key that counts its verifications."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        verify = type(KEYS[0]).verify
+
+        def counted(*arguments: Any) -> bool:
+            self.count += 1
+            return verify(*arguments)
+
+        monkeypatch.setattr(type(KEYS[0]), "verify", counted)
+
+
+@pytest.mark.parametrize("token", [TOKEN, mint(STRANGER)])
+def test_a_signature_is_verified_once(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    verifications, seen, snapshot = Counting(monkeypatch), memory(), world(issuer())
+    first = ask(seen, token, snapshot)
+    for _ in range(3):
+        assert ask(seen, token, snapshot) == first
+    assert verifications.count == 1
+    assert (seen.verified.hits, seen.refused.hits) in {(3, 0), (0, 3)}
+
+
+def test_a_key_that_is_fetched_anew_verifies_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two fetches of the same JWK are two keys."""
+    verifications, seen = Counting(monkeypatch), memory()
+    for _ in range(3):
+        assert isinstance(ask(seen, TOKEN, world(issuer(keys=key_set(CORP)))), Verified)
+    assert verifications.count == 3
+
+
+def test_a_key_that_is_gone_verifies_nothing() -> None:
+    seen = memory()
+    assert isinstance(ask(seen, TOKEN, world(issuer())), Verified)
+    other = world(issuer(keys=key_set(author(key_id="key-2", other=2))))
+    verdict = ask(seen, TOKEN, other)
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason is Reason.KEY_NOT_FOUND
+
+
+def test_a_key_that_takes_the_name_of_another_verifies_anew() -> None:
+    seen = memory()
+    assert isinstance(ask(seen, TOKEN, world(issuer())), Verified)
+    assert isinstance(ask(seen, TOKEN, world(issuer(keys=key_set(STRANGER)))), Refusal)
+    assert isinstance(ask(seen, TOKEN, world(issuer())), Verified)
+
+
+def test_a_refusal_holds_for_just_those_keys() -> None:
+    seen, token = memory(), mint(STRANGER)
+    assert isinstance(ask(seen, token, world(issuer())), Refusal)
+    assert isinstance(ask(seen, token, world(issuer(keys=key_set(STRANGER)))), Verified)
+
+
+def test_a_token_that_is_nested_too_deep_from_now_on_is_refused() -> None:
+    seen, token = memory(), mint(a={"b": {"c": 1}})
+    assert isinstance(ask(seen, token, world(issuer())), Verified)
+    verdict = ask(seen, token, world(issuer(), Limits(json_depth=2)))
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason is Reason.TOKEN_MALFORMED
+    assert isinstance(ask(seen, token, world(issuer())), Verified)
+
+
+def test_bad_tokens_push_out_no_good_one() -> None:
+    seen, snapshot = memory(2), world(issuer())
+    ask(seen, TOKEN, snapshot)
+    for number in range(10):
+        ask(seen, mint(STRANGER, jti=str(number)), snapshot)
+    assert (len(seen.verified), len(seen.refused)) == (1, 2)
+
+
+def test_the_token_that_was_not_seen_longest_goes_first() -> None:
+    seen, snapshot = memory(2), world(issuer())
+    tokens = [mint(jti=str(number)) for number in range(3)]
+    for token in (tokens[0], tokens[1], tokens[0], tokens[2]):
+        ask(seen, token, snapshot)
+    known = [seen.verified.get(digest_of(token), 32, NOW) is not None for token in tokens]
+    assert known == [True, False, True]
+
+
+def test_they_are_bounded_by_bytes() -> None:
+    verified = VerifiedTokens(100, 600.0, most_bytes=5000)
+    for number in range(10):
+        verified.add(bytes([number]), PARSED, KEYS, KEYS[0], 32, NOW)
+    assert 1 <= len(verified) <= 5
+    for number in range(10):
+        verified.forget(bytes([number]))
+    assert len(verified) == 0
+    verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
+    assert len(verified) == 1
+
+
+def test_a_token_that_alone_is_too_large_is_not_kept() -> None:
+    verified = VerifiedTokens(100, 600.0, most_bytes=10)
+    verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
+    assert len(verified) == 0
+
+
+@pytest.mark.parametrize(
+    ("exp", "ttl", "ends"),
+    [(NOW + 600, 10.0, NOW + 10), (NOW + 5, 10.0, NOW + 5), (ABSENT, 10.0, NOW + 10)],
+)
+def test_an_entry_ends_with_its_time_and_with_exp(exp: Any, ttl: float, ends: float) -> None:
+    verified = VerifiedTokens(10, ttl)
+    verified.add(DIGEST, jws.parse(mint(exp=exp), 32), KEYS, KEYS[0], 32, NOW)
+    assert verified.get(DIGEST, 32, ends - 0.001) is not None
+    assert verified.get(DIGEST, 32, ends) is None
+    assert len(verified) == 0
+
+
+@pytest.mark.parametrize("exp", [NOW, NOW - 1, True, -5, 1e300])
+def test_only_a_time_to_come_ends_an_entry_later(exp: Any) -> None:
+    verified = VerifiedTokens(10, 10.0)
+    verified.add(DIGEST, jws.parse(mint(exp=exp), 32), KEYS, KEYS[0], 32, NOW)
+    assert len(verified) == (1 if exp == 1e300 else 0)
+
+
+@pytest.mark.parametrize("capacity", [0])
+def test_without_room_nothing_is_kept(capacity: int) -> None:
+    seen, snapshot = memory(capacity), world(issuer())
+    for token in (TOKEN, mint(STRANGER)):
+        ask(seen, token, snapshot)
+    assert (len(seen.verified), len(seen.refused)) == (0, 0)
+
+
+def test_an_entry_holds_neither_token_nor_signature() -> None:
+    verified = VerifiedTokens(10, 10.0)
+    seen = verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
+    assert seen is not None
+    assert (seen.jws.signing_input, seen.jws.signature) == (b"", b"")
+    assert seen.jws.unverified_claims == PARSED.unverified_claims
+    assert TOKEN.split(".")[2] not in repr(seen)
+
+
+AUTHORS = (CORP, STRANGER, author(key_id="key-2", other=2))
+CLAIMS: tuple[dict[str, Any], ...] = (
+    {},
+    {"exp": NOW + 30},
+    {"nbf": NOW + 60},
+    {"iat": NOW + 90},
+    {"aud": "billing"},
+    {"exp": ABSENT},
+    {"exp": "x"},
+    {"a": {"b": {"c": {"d": 1}}}},
+    {"cnf": {"jkt": "x"}},
+    {"scope": "read"},
+)
+TOKENS = [
+    *(mint(by, **claims) for by in AUTHORS for claims in CLAIMS),
+    *(mint(JACK, iss=ABSENT, key=JACK_KEY, **claims) for claims in CLAIMS),
+    *(mint(by, header={"kid": ABSENT}) for by in AUTHORS),
+    mint()[:-4] + "AAAA",
+    "x",
+    "",
+]
+GOOD = [
+    mint(),
+    mint(header={"kid": ABSENT}),
+    mint(STRANGER),
+    mint(JACK, iss=ABSENT, key=JACK_KEY),
+    mint(a={"b": {"c": {"d": 1}}}),
+]
+KEY_SETS = (
+    key_set(CORP),
+    key_set(CORP),
+    key_set(STRANGER),
+    key_set(CORP, AUTHORS[2]),
+    key_set(AUTHORS[2].calling_itself(None), CORP.calling_itself(None)),
+    KeySet(()),
+    None,
+)
+RULES = (
+    rules(),
+    rules(audiences=frozenset({"billing", AUDIENCE})),
+    rules(clock_skew=30.0, required=()),
+    rules(max_age=100.0),
+    rules(types=frozenset({"at+jwt"})),
+)
+JACKS = (None, JACK, author("HS256", None, other=3))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All that a decision depends on beside the token and the request."""
+
+    keys: KeySet | None = KEY_SETS[0]
+    demanded: ClaimRules = RULES[0]
+    iss: str = ISSUER
+    algorithms: frozenset[str] | None = None
+    jack: Any = JACK
+    depth: int = 32
+
+    def world(self) -> Snapshot:
+        corp = Issuer("corp", self.iss, self.demanded, self.keys, self.algorithms)
+        jacks = (consumers(consumer("jack", self.jack)),) if self.jack else ()
+        return replace(world(corp, *jacks), limits=Limits(json_depth=self.depth))
+
+
+CHANGES: list[dict[str, Any]] = [
+    *({"keys": keys} for keys in KEY_SETS),
+    *({"keys": keys} for keys in KEY_SETS),
+    *({"demanded": demanded} for demanded in RULES),
+    {"iss": ISSUER},
+    {"iss": "https://other.example"},
+    {"algorithms": None},
+    {"algorithms": frozenset({"RS256"})},
+    *({"jack": jack} for jack in JACKS),
+    *({"depth": depth} for depth in (1, 3, 32)),
+]
+REQUESTS = (
+    Request(""),
+    Request("", "corp"),
+    Request("", audiences=("billing",)),
+    Request("", scopes=("read",)),
+)
+
+
+class Twins(RuleBasedStateMachine):
+    """One that remembers and one that does not, in whatever comes: they never differ."""
+
+    @initialize(token=st.sampled_from(TOKENS), by=st.sampled_from(GOOD))
+    def start(self, token: str, by: str) -> None:
+        self.tokens = (by, token)
+        self.seen = SeenTokens(VerifiedTokens(2, 300.0), RefusedTokens(2, 10.0))
+        self.now = float(NOW)
+        self.moment = Moment()
+
+    @rule(
+        change=st.sampled_from(CHANGES),
+        first=st.booleans(),
+        anew=st.booleans(),
+        request=st.sampled_from(REQUESTS),
+    )
+    def present_after(
+        self, change: dict[str, Any], first: bool, anew: bool, request: Request
+    ) -> None:
+        """A token before and after a change; `anew`: from how it was at first."""
+        token = self.tokens[0 if first else 1]
+        self.moment = Moment() if anew else self.moment
+        self.present(replace(request, token=token))
+        self.moment = replace(self.moment, **change)
+        self.present(replace(request, token=token))
+
+    @rule(seconds=st.sampled_from([-50.0, 1.0, 9.5, 30.0, 60.0, 400.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(token=st.sampled_from(TOKENS))
+    def another_comes(self, token: str) -> None:
+        self.present(Request(token))
+
+    def present(self, request: Request) -> None:
+        snapshot = self.moment.world()
+        fresh = validate(request, snapshot, self.now, ProofMemory(60.0))
+        assert validate(request, snapshot, self.now, ProofMemory(60.0), self.seen) == fresh
+
+    @invariant()
+    def is_bounded(self) -> None:
+        if hasattr(self, "seen"):
+            assert len(self.seen.verified) <= 2
+            assert len(self.seen.refused) <= 2
+
+
+TestTwins = Twins.TestCase
+TestTwins.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
