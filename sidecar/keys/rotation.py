@@ -235,7 +235,8 @@ class SignerRing:
                 self._log("was made; it signs from %s", key.key_id, key.algorithm, since)
 
     def _log_use(self, sign: tuple[SigningKey, ...], others: tuple[SigningKey, ...]) -> None:
-        for key in sign:
+        """What is another now; with a start or a reload nothing has changed yet."""
+        for key in sign if self._signing else ():
             if key not in self._signing:
                 self._log("signs", key.key_id, key.algorithm)
         for key in (*self._signing, *self._others):

@@ -403,7 +403,6 @@ async def test_the_log_tells_a_keys_life_and_no_key(caplog: pytest.LogCaptureFix
     said = [one.getMessage().removeprefix("signer internal: key ") for one in caplog.records]
     assert said == [
         f'"{first}" (EdDSA) was made; it signs from 2027-01-15T08:00:00Z',
-        f'"{first}" (EdDSA) signs',
         f'"{second}" (EdDSA) was made; it signs from 2027-01-19T08:00:00Z',
         f'"{second}" (EdDSA) signs',
         f'"{first}" (EdDSA) is gone',
