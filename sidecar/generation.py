@@ -5,7 +5,6 @@ two; what both have in common is handed over.
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 MOST_WAITED: Final = 5.0
 """Seconds that a reload waits for the first keys of issuers that are new."""
-
-log = logging.getLogger(__name__)
 
 
 class Generation:

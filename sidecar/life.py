@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable
 
 from sidecar.serve import Sidecar, first
-from sidecar.token.reason import CallFailed
 from sidecar.token.words import duration
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,8 @@ async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
     def reload() -> None:
         if stop.is_set():
             return  # it would open listeners anew
-        task = asyncio.create_task(_reload(sidecar))
+        log.info("SIGHUP: reading the configuration again")
+        task = asyncio.create_task(sidecar.try_reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
@@ -63,13 +63,3 @@ async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
 async def _announce(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
     await sidecar.wait_until_ready()
     announce(sidecar.describe())
-
-
-async def _reload(sidecar: Sidecar) -> None:
-    log.info("SIGHUP: reading the configuration again")
-    try:
-        await sidecar.reload()
-    except CallFailed:
-        return  # the log has it
-    except Exception:
-        log.exception("the configuration could not be reloaded")

@@ -5,9 +5,8 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Any, Final
 
 from sidecar import __version__
@@ -36,10 +35,9 @@ from sidecar.status import (
     issuer_statuses,
     signer_statuses,
 )
-from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer
-from sidecar.token.words import listed, quoted
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
@@ -51,15 +49,9 @@ log = logging.getLogger(__name__)
 
 
 class Sidecar:
-    """What serves, and how it goes from one configuration to the next.
+    """What serves, and how it goes from one configuration to the next."""
 
-    `read` reads the configuration again, for a reload.
-    """
-
-    def __init__(
-        self, configuration: Configuration, read: Callable[[], Configuration] | None = None
-    ) -> None:
-        self._read = read or partial(load, configuration.path, os.environ)
+    def __init__(self, configuration: Configuration) -> None:
         self._start_time = time.time()
         self._generation = Generation(configuration, self._keys_changed, time.time)
         self._config_error = ""
@@ -149,11 +141,7 @@ class Sidecar:
         """The issuer of this name, which a reload may have removed; raises CallFailed."""
         issuers = self.engine.snapshot.issuers
         if name not in issuers:
-            raise CallFailed(
-                ErrorReason.NOT_CONFIGURED,
-                f"no issuer named {quoted(name)} is configured; there are {listed(issuers)}",
-                "issuer_name",
-            )
+            raise not_configured("issuer", name, issuers, "issuer_name")
         return issuers[name]
 
     async def reload(self) -> bool:
@@ -166,6 +154,15 @@ class Sidecar:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
+
+    async def try_reload(self) -> None:
+        """Reloads where nobody waits for the outcome: of what goes wrong, the log tells."""
+        try:
+            await self.reload()
+        except CallFailed:
+            return  # the log has it
+        except Exception:
+            log.exception("the configuration could not be reloaded")
 
     async def _reload(self) -> bool:
         async with self._reloading:
@@ -186,7 +183,7 @@ class Sidecar:
     async def _read_again(self) -> Configuration:
         for _ in range(READ_ATTEMPTS):
             try:
-                configuration = await asyncio.to_thread(self._read)
+                configuration = await asyncio.to_thread(load, self.configuration.path, os.environ)
             except InvalidConfiguration as invalid:
                 old = await asyncio.to_thread(stamps, self.configuration.files)
                 self._watched = {**old, **invalid.files}
@@ -255,12 +252,7 @@ class Sidecar:
         """Reloads whenever a file has changed since it was read."""
         while True:
             await until_changed(self._watched)
-            try:
-                await self.reload()
-            except CallFailed:
-                continue  # the log has it
-            except Exception:
-                log.exception("the configuration could not be reloaded")
+            await self.try_reload()
 
     async def _close_generation(self) -> None:
         await self._generation.close()

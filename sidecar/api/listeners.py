@@ -79,9 +79,9 @@ class Listeners:
         """Serves on exactly these. Calls on a listener that goes have `grace` seconds to end.
 
         Those that stay the same keep their connections; whoever connects from now on meets the
-        certificates that are on disk. One whose settings changed is closed
-        before its address is opened anew, which goes on in the background where it takes long: a
-        call that asks for the change may be what holds the address.
+        certificates that are on disk. One whose settings changed is closed before its address is
+        opened anew, which goes on in the background where it takes long: a call that asks for the
+        change may be what holds the address.
         """
         await self.retire(wanted, grace)
         kept, opened, self._bound = self._open, self._bound, ()

@@ -1,12 +1,12 @@
 """A signer's ring of keys as a record of the store."""
 
 import json
-import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from sidecar.keys.members import number, text
 from sidecar.token.ring import Ring, RingKey
 
 KIND: Final = "signer_keys"
@@ -41,26 +41,12 @@ def parse(data: bytes) -> Ring:
 def _key(members: Mapping[str, Any]) -> RingKey:
     unused = members["unused_since"] is None
     return RingKey(
-        key_id=_text(members, "key_id"),
-        algorithm=_text(members, "algorithm"),
-        name=_text(members, "name"),
-        private_key=b64decode(_text(members, "private_key"), validate=True),
-        created=_time(members, "created"),
-        signs_from=_time(members, "signs_from"),
-        token_lifetime=_time(members, "token_lifetime"),
-        unused_since=None if unused else _time(members, "unused_since"),
+        key_id=text(members["key_id"]),
+        algorithm=text(members["algorithm"]),
+        name=text(members["name"]),
+        private_key=b64decode(text(members["private_key"]), validate=True),
+        created=number(members["created"]),
+        signs_from=number(members["signs_from"]),
+        token_lifetime=number(members["token_lifetime"]),
+        unused_since=None if unused else number(members["unused_since"]),
     )
-
-
-def _text(members: Mapping[str, Any], name: str) -> str:
-    value = members[name]
-    if not isinstance(value, str):
-        raise TypeError(name)
-    return value
-
-
-def _time(members: Mapping[str, Any], name: str) -> float:
-    value = float(members[name])
-    if not math.isfinite(value):
-        raise ValueError(name)
-    return value

@@ -1,13 +1,13 @@
 """The last good key set of an issuer as a record of the store."""
 
 import json
-import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 from sidecar.keys.answer import Validators
+from sidecar.keys.members import number, text
 from sidecar.keys.saved import Saved
 from sidecar.state.store import ABSENT, Store
 
@@ -52,9 +52,9 @@ def _parse(data: bytes) -> Saved | None:
         if members["format"] != FORMAT:
             return None
         return Saved(
-            _text(members["source"]),
-            b64decode(_text(members["body"]), validate=True),
-            _time(members["fetched_at"]),
+            text(members["source"]),
+            b64decode(text(members["body"]), validate=True),
+            number(members["fetched_at"]),
             _validators(members["validators"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -64,18 +64,4 @@ def _parse(data: bytes) -> Saved | None:
 def _validators(members: Mapping[str, Any] | None) -> Validators | None:
     if members is None:
         return None
-    return Validators(
-        _text(members["url"]), _text(members["etag"]), _text(members["last_modified"])
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
-
-
-def _time(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError("no time")
-    return float(value)
+    return Validators(text(members["url"]), text(members["etag"]), text(members["last_modified"]))

@@ -5,11 +5,10 @@ import os
 import ssl
 from pathlib import Path
 
+from sidecar.config.stamps import Stamp, stamp
 from sidecar.keys.answer import DownloadFailed, Outcome
 
 log = logging.getLogger(__name__)
-
-_Version = tuple[int, int, int, int]
 
 
 class Trust:
@@ -21,7 +20,7 @@ class Trust:
 
     def __init__(self) -> None:
         self._system: ssl.SSLContext | None = None
-        self._files: dict[Path, tuple[_Version, ssl.SSLContext]] = {}
+        self._files: dict[Path, tuple[Stamp | None, ssl.SSLContext]] = {}
 
     def context(self, ca_file: Path | None) -> ssl.SSLContext:
         """For a server that this file, None: the system's certificates, vouches for.
@@ -33,10 +32,10 @@ class Trust:
                 self._system = ssl.create_default_context()
             return self._system
         known = self._files.get(ca_file)
+        state = stamp(str(ca_file))
         try:
-            version = _version(ca_file)
-            if known is None or known[0] != version:
-                known = (version, ssl.create_default_context(cafile=ca_file))
+            if known is None or state is None or known[0] != state:
+                known = (state, ssl.create_default_context(cafile=ca_file))
                 self._files[ca_file] = known
         except OSError as error:
             problem = f"{ca_file} {_problem(error)}"
@@ -44,11 +43,6 @@ class Trust:
                 raise DownloadFailed(problem, Outcome.TLS) from error
             log.warning("%s; what it held before is still trusted", problem)
         return known[1]
-
-
-def _version(path: Path) -> _Version:
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _problem(error: OSError) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sidecar.token import base64url
 from sidecar.token.algorithms import SYMMETRIC
 from sidecar.token.claims import LAST_SECOND
-from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.signing import sign
 from sidecar.token.snapshot import Consumer, Consumers, Limits, Signer, SigningKey, Snapshot
 from sidecar.token.strict_json import parse_object
@@ -103,7 +103,7 @@ def _signer(order: Order, snapshot: Snapshot) -> Signer:
     if order.signer:
         signer = snapshot.signers.get(order.signer)
         if signer is None:
-            raise _not_configured("signer", order.signer, snapshot.signers)
+            raise not_configured("signer", order.signer, snapshot.signers, "signer")
         return signer
     if len(snapshot.signers) == 1:
         return next(iter(snapshot.signers.values()))
@@ -118,7 +118,7 @@ def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
     by_name = consumers.by_name if consumers else {}
     consumer = by_name.get(order.consumer)
     if consumers is None or consumer is None:
-        raise _not_configured("consumer", order.consumer, by_name)
+        raise not_configured("consumer", order.consumer, by_name, "consumer")
     if consumer.disabled:
         raise CallFailed(
             ErrorReason.NOT_CONFIGURED, f"consumer {consumer.name} is disabled", "consumer"
@@ -309,11 +309,3 @@ def _invalid(field: str, message: str) -> CallFailed:
 
 def _not_grantable(field: str, message: str) -> CallFailed:
     return CallFailed(ErrorReason.NOT_GRANTABLE, f"{field}: {message}", field)
-
-
-def _not_configured(field: str, name: str, known: Collection[str]) -> CallFailed:
-    return CallFailed(
-        ErrorReason.NOT_CONFIGURED,
-        f"no {field} named {quoted(name)} is configured; there are {listed(known)}",
-        field,
-    )

@@ -1,6 +1,9 @@
 """Why a token was refused, and why a call failed: the contract's enums, as plain Python."""
 
+from collections.abc import Collection
 from enum import IntEnum
+
+from sidecar.token.words import listed, quoted
 
 
 class Reason(IntEnum):
@@ -88,3 +91,12 @@ class CallFailed(Exception):
         self.reason = reason
         self.message = message
         self.field = field
+
+
+def not_configured(what: str, name: str, known: Collection[str], field: str) -> CallFailed:
+    """Of a request whose `field` names what is not there, such as a signer; NOT_CONFIGURED."""
+    return CallFailed(
+        ErrorReason.NOT_CONFIGURED,
+        f"no {what} named {quoted(name)} is configured; there are {listed(known)}",
+        field,
+    )

@@ -12,12 +12,11 @@ from typing import Final
 from sidecar.token import jws
 from sidecar.token.attempt import Attempt
 from sidecar.token.checks import claims, form, party, proof, signature, times
-from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
+from sidecar.token.reason import Reason, Refused, not_configured
 from sidecar.token.replay import UsedProofs, UsingNothingUp
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 from sidecar.token.seen import SeenTokens
 from sidecar.token.snapshot import Limits, Snapshot
-from sidecar.token.words import listed, quoted
 
 CHECKS: Final = (
     *form.CHECKS,
@@ -136,12 +135,7 @@ def _attempt(
     seen_tokens: SeenTokens | None = None,
 ) -> Attempt:
     if request.issuer_name and request.issuer_name not in snapshot.issuers:
-        raise CallFailed(
-            ErrorReason.NOT_CONFIGURED,
-            f"no issuer named {quoted(request.issuer_name)} is configured; there are "
-            f"{listed(snapshot.issuers)}",
-            "issuer_name",
-        )
+        raise not_configured("issuer", request.issuer_name, snapshot.issuers, "issuer_name")
     return Attempt(request, snapshot, now, used_proofs, seen_tokens)
 
 

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from sidecar.config import watching
 from sidecar.config.load import load
+from sidecar.generation import Generation
 from sidecar.serve import Sidecar
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
@@ -192,6 +193,22 @@ async def test_listeners_open_and_drain(tmp_path: Path) -> None:
             return not (tmp_path / "old.sock").exists()
 
         await until(is_gone)
+
+
+async def test_a_listener_that_goes_takes_no_call_for_the_next_configuration_to_decide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving: list[tuple[str, ...]] = []
+    take_over = Generation.take_over
+    async with running(tmp_path, configured("old.sock")) as one:
+
+        def noted(new: Generation, before: Generation) -> None:
+            serving.append(one.sidecar.addresses())
+            take_over(new, before)
+
+        monkeypatch.setattr(Generation, "take_over", noted)
+        assert await write_and_reload(one, tmp_path, configured("new.sock"))
+        assert serving == [(f"unix:{tmp_path}/admin.sock",)]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

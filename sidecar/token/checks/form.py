@@ -41,8 +41,7 @@ def _check_form(attempt: Attempt) -> None:
     else:
         attempt.digest = digest_of(token)
         attempt.seen = seen = memory.verified.get(attempt.digest, depth, attempt.now)
-        known = memory.verified.headers(depth)
-        attempt.jws = jws.parse(token, depth, known) if seen is None else seen.jws
+        attempt.jws = seen.jws if seen else jws.parse(token, depth, memory.verified.headers(depth))
     _choose_party(attempt)
 
 

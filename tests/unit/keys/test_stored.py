@@ -39,6 +39,7 @@ async def test_each_issuer_has_its_own() -> None:
         pytest.param({"fetched_at": True}, id="a time that is none"),
         pytest.param({"fetched_at": "x"}, id="a time in text"),
         pytest.param({"fetched_at": float("nan")}, id="not a number"),
+        pytest.param({"fetched_at": 10**400}, id="a number that no float holds"),
         pytest.param({"validators": {"url": "u"}}, id="half of the validators"),
         pytest.param({"validators": []}, id="validators of another type"),
     ],
