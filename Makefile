@@ -75,7 +75,8 @@ docs: setup ## Write the pages of docs/ that are made from code and data
 
 lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) --extra native -o requirements/runtime.txt pyproject.toml
-	$(COMPILE) $(ARGS) --extra native --group dev -c requirements/runtime.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) $(ARGS) --all-extras -c requirements/runtime.txt -o requirements/full.txt pyproject.toml
+	$(COMPILE) $(ARGS) --all-extras --group dev -c requirements/full.txt -o requirements/dev.txt pyproject.toml
 
 release-contract: setup ## At a release only: make proto/ what later changes must not break
 	$(BUF) build --exclude-source-info -o proto/released.binpb

@@ -7,10 +7,12 @@ with; where that lacks a key which its issuer may have published since, once mor
 import logging
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
+from sidecar.answering import Answers, WithFound
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
+from sidecar.token.outside import Outside, Question, Unanswered
 from sidecar.token.reason import CallFailed, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
@@ -19,8 +21,9 @@ from sidecar.token.signing import public_jwks
 from sidecar.token.snapshot import Snapshot
 from sidecar.token.validator import Explanation, explain, validate
 
+T = TypeVar("T")
 MOST_WAITED: Final = 10.0
-"""Seconds that a call waits for keys at most."""
+"""Seconds that a call waits for keys and answers at most."""
 WAITED_SHARE: Final = 0.8
 """Of a call's own time: the answer must be there before the caller gives up, since some take a
 deadline that passed for a yes."""
@@ -46,19 +49,26 @@ class KeySource(Protocol):
 class Engine:
     """Decides and mints with one snapshot at a time.
 
-    `now` gives seconds since the epoch, `new_token_id` an unused `jti`.
+    `now` gives seconds since the epoch, `new_token_id` an unused `jti`, `clock` the seconds that a
+    wait is measured with.
     """
 
     def __init__(
-        self, snapshot: Snapshot, now: Callable[[], float], new_token_id: Callable[[], str]
+        self,
+        snapshot: Snapshot,
+        now: Callable[[], float],
+        new_token_id: Callable[[], str],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.snapshot = snapshot
         self.key_sources: Mapping[str, KeySource] = {}
+        self.answers = Answers({})
         self._used_proofs = ProofMemory(REUSABLE)
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
         self._now = now
         self._new_token_id = new_token_id
+        self._clock = clock
 
     async def decide(self, request: Request, deadline: float | None = None) -> Verdict:
         """Whether the token may pass; `deadline` is how many seconds the caller waits.
@@ -66,10 +76,11 @@ class Engine:
         Raises CallFailed for a request that can't be answered, and nothing else: an error of
         ours is a refusal with STATE_UNAVAILABLE.
         """
+        ends = self._end(deadline)
         try:
-            verdict = self._validate(request)
-            if isinstance(verdict, Refusal) and await self._other_keys(verdict, deadline):
-                verdict = self._validate(request)
+            verdict = await self._answered(self._validate, request, ends)
+            if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends):
+                verdict = await self._answered(self._validate, request, ends)
             return verdict
         except CallFailed:
             raise
@@ -82,11 +93,12 @@ class Engine:
 
         Raises CallFailed as `decide` does.
         """
+        ends = self._end(deadline)
         try:
-            explanation = self._explain(request)
+            explanation = await self._answered(self._explain, request, ends)
             verdict = explanation.verdict
-            if isinstance(verdict, Refusal) and await self._other_keys(verdict, deadline):
-                explanation = self._explain(request)
+            if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends):
+                explanation = await self._answered(self._explain, request, ends)
             return explanation
         except CallFailed:
             raise
@@ -94,22 +106,45 @@ class Engine:
             log.exception("an explanation failed")
             return Explanation(FAILED)
 
-    def _validate(self, request: Request) -> Verdict:
-        return validate(request, self.snapshot, self._now(), self._used_proofs, self.seen_tokens)
+    def _validate(self, request: Request, outside: Outside) -> Verdict:
+        return validate(
+            request, self.snapshot, self._now(), self._used_proofs, self.seen_tokens, outside
+        )
 
-    def _explain(self, request: Request) -> Explanation:
-        return explain(request, self.snapshot, self._now(), self._used_proofs)
+    def _explain(self, request: Request, outside: Outside) -> Explanation:
+        return explain(request, self.snapshot, self._now(), self._used_proofs, outside)
 
-    async def _other_keys(self, refusal: Refusal, deadline: float | None) -> bool:
+    async def _answered(
+        self, judge: Callable[[Request, Outside], T], request: Request, ends: float
+    ) -> T:
+        """What `judge` says, once each question that it asks is answered."""
+        try:
+            return judge(request, self.answers)
+        except Unanswered as unanswered:
+            question = unanswered.question
+        found: dict[Question[Any], Any] = {}
+        outside = WithFound(found, self.answers)
+        while True:
+            found[question] = await self.answers.find(question, max(0.0, ends - self._clock()))
+            try:
+                return judge(request, outside)
+            except Unanswered as unanswered:
+                if unanswered.question in found:
+                    raise RuntimeError("a question is asked again that was answered") from None
+                question = unanswered.question
+
+    def _end(self, deadline: float | None) -> float:
+        """When a call must have waited enough."""
+        wait = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
+        return self._clock() + wait
+
+    async def _other_keys(self, refusal: Refusal, ends: float) -> bool:
         """Waits for other keys; where another source takes over meanwhile, for those of that."""
-        left = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
         source, found = self.key_sources.get(refusal.issuer_name), False
         while source is not None:
-            began = monotonic()
-            found |= await _waited(source, refusal, left)
-            left -= monotonic() - began
+            found |= await _waited(source, refusal, ends - self._clock())
             other = self.key_sources.get(refusal.issuer_name)
-            source = None if other is source or left <= 0 else other
+            source = None if other is source or self._clock() >= ends else other
         return found
 
     def mint(self, order: Order) -> Minted:

@@ -1,6 +1,7 @@
 """A store in one SQLite file, which several sidecars on one machine may share."""
 
 import asyncio
+import itertools
 import os
 import sqlite3
 import stat
@@ -10,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
 
-from sidecar.state.store import ABSENT, Record, StoreFailed
+from sidecar.state.store import ABSENT, Named, Record, Store, StoreFailed, Write
 
 T = TypeVar("T")
 LONGEST_WAIT: Final = 5.0
 """Seconds that a call waits for another process's write at most."""
-SCHEMA: Final = 1
-"""Version of the tables below (`user_version` of the file); a change of them adds 1."""
+SCHEMA: Final = 2
+"""Version of the tables that `_UPGRADES` makes (`user_version` of the file)."""
 APPLICATION: Final = 0x4A575453
 """Marks the file as ours (`application_id`): "JWTS"."""
 OWNER_ONLY: Final = 0o600
@@ -31,14 +32,28 @@ _PRAGMAS: Final = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA trusted_schema = OFF",
 )
-_TABLES: Final = (
-    "CREATE TABLE counter (version INTEGER NOT NULL)",
-    "INSERT INTO counter VALUES (0)",
-    "CREATE TABLE record (kind TEXT, name TEXT, version INTEGER NOT NULL, data BLOB NOT NULL, "
-    "PRIMARY KEY (kind, name)) WITHOUT ROWID",
-    f"PRAGMA application_id = {APPLICATION}",
-    f"PRAGMA user_version = {SCHEMA}",
+_UPGRADES: Final = (
+    (
+        "CREATE TABLE counter (version INTEGER NOT NULL)",
+        "INSERT INTO counter VALUES (0)",
+        "CREATE TABLE record (kind TEXT, name TEXT, version INTEGER NOT NULL, data BLOB NOT NULL, "
+        "PRIMARY KEY (kind, name)) WITHOUT ROWID",
+        f"PRAGMA application_id = {APPLICATION}",
+    ),
+    (
+        "ALTER TABLE record ADD COLUMN expire_time REAL",
+        "CREATE INDEX record_version ON record (kind, version)",
+        "CREATE INDEX record_expire_time ON record (expire_time) WHERE expire_time IS NOT NULL",
+    ),
 )
+"""What makes each version of the schema of the one before."""
+_READ: Final = "SELECT name, data, version, expire_time FROM record WHERE kind = ? AND "
+_THERE: Final = "(expire_time IS NULL OR expire_time > ?)"
+_GET: Final = f"{_READ} name = ? AND {_THERE} LIMIT ?"
+_PAGE: Final = f"{_READ} name > ? AND {_THERE} ORDER BY name LIMIT ?"
+_CHANGES: Final = f"{_READ} version > ? AND {_THERE} ORDER BY version LIMIT ?"
+_SWEPT: Final = 100
+"""Records that have expired and are removed with a write, at most."""
 _REMEDIES: Final = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space",
     sqlite3.SQLITE_BUSY: "another process holds it locked; end that one, or try again",
@@ -58,21 +73,31 @@ _PRIMARY: Final = 0xFF
 """The part of an extended result code that is the code itself."""
 
 
-class SqliteStore:
-    """Records in a SQLite file in WAL mode, mode 0600. All calls run in one thread of their own."""
+class SqliteStore(Store):
+    """Records in a SQLite file in WAL mode, mode 0600. All calls run in one thread of their own.
+
+    `now` gives seconds since the epoch.
+    """
 
     is_durable = True
 
     def __init__(
-        self, path: str, connection: sqlite3.Connection, executor: ThreadPoolExecutor
+        self,
+        path: str,
+        connection: sqlite3.Connection,
+        executor: ThreadPoolExecutor,
+        now: Callable[[], float],
     ) -> None:
         self._path = path
         self._connection = connection
         self._executor = executor
+        self._now = now
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, path: str) -> AsyncIterator["SqliteStore"]:
+    async def opened(
+        cls, path: str, now: Callable[[], float] = time.time
+    ) -> AsyncIterator["SqliteStore"]:
         """The store in the file at this absolute path, made where there is none.
 
         Raises StoreFailed, also for a file of another program and for one that a newer
@@ -82,56 +107,72 @@ class SqliteStore:
             loop = asyncio.get_running_loop()
             connection = await loop.run_in_executor(executor, _connect, path)
             try:
-                yield cls(path, connection, executor)
+                yield cls(path, connection, executor, now)
             finally:
                 await loop.run_in_executor(executor, connection.close)
 
     async def get(self, kind: str, name: str) -> Record | None:
         """The record, None where there is none."""
+        found = await self._named(_GET, kind, name, 1)
+        return found[0].record if found else None
 
-        def read() -> Record | None:
-            row = self._connection.execute(
-                "SELECT data, version FROM record WHERE kind = ? AND name = ?", (kind, name)
-            ).fetchone()
-            return Record(*row) if row else None
-
-        return await self._run(read)
-
-    async def put(self, kind: str, name: str, data: bytes, expected_version: int) -> bool:
-        """Writes the record, unless its version is another."""
+    async def write(self, *writes: Write) -> bool:
+        """Makes all of these changes, or none."""
 
         def write() -> bool:
             with _transaction(self._connection):
-                if self._version(kind, name) != expected_version:
+                if not all(map(self._is_as_expected, writes)):
                     return False
-                self._connection.execute("UPDATE counter SET version = version + 1")
+                for one in writes:
+                    self._write(one)
                 self._connection.execute(
-                    "REPLACE INTO record (kind, name, version, data) "
-                    "SELECT ?, ?, version, ? FROM counter",
-                    (kind, name, data),
+                    "DELETE FROM record WHERE (kind, name) IN (SELECT kind, name FROM record "
+                    "WHERE expire_time <= ? LIMIT ?)",
+                    (self._now(), _SWEPT),
                 )
                 return True
 
         return await self._run(write)
 
-    async def delete(self, kind: str, name: str, expected_version: int) -> bool:
-        """Removes the record, unless its version is another."""
+    async def page(self, kind: str, after: str, limit: int) -> tuple[Named, ...]:
+        """The first records behind this name, by name."""
+        return await self._named(_PAGE, kind, after, limit)
 
-        def remove() -> bool:
-            with _transaction(self._connection):
-                gone = self._connection.execute(
-                    "DELETE FROM record WHERE kind = ? AND name = ? AND version = ?",
-                    (kind, name, expected_version),
-                )
-                return gone.rowcount == 1
+    async def changes(self, kind: str, after: int, limit: int) -> tuple[Named, ...]:
+        """The first records above this version, by version."""
+        return await self._named(_CHANGES, kind, after, limit)
 
-        return await self._run(remove)
+    async def wait(self, kind: str, at_most: float) -> None:
+        """Returns when the time is over: a file tells of nothing by itself."""
+        await asyncio.sleep(at_most)
 
-    def _version(self, kind: str, name: str) -> int:
-        row = self._connection.execute(
-            "SELECT version FROM record WHERE kind = ? AND name = ?", (kind, name)
-        ).fetchone()
-        return int(row[0]) if row else ABSENT
+    async def _named(
+        self, statement: str, kind: str, value: str | int, limit: int
+    ) -> tuple[Named, ...]:
+        def read() -> tuple[Named, ...]:
+            rows = self._connection.execute(statement, (kind, value, self._now(), limit))
+            return tuple(Named(name, Record(*record)) for name, *record in rows)
+
+        return await self._run(read)
+
+    def _is_as_expected(self, one: Write) -> bool:
+        if one.expected_version is None:
+            return True
+        row = self._connection.execute(_GET, (one.kind, one.name, self._now(), 1)).fetchone()
+        return one.expected_version == (row[2] if row else ABSENT)
+
+    def _write(self, one: Write) -> None:
+        if one.data is None:
+            self._connection.execute(
+                "DELETE FROM record WHERE kind = ? AND name = ?", (one.kind, one.name)
+            )
+            return
+        self._connection.execute("UPDATE counter SET version = version + 1")
+        self._connection.execute(
+            "REPLACE INTO record (kind, name, version, data, expire_time) "
+            "SELECT ?, ?, version, ?, ? FROM counter",
+            (one.kind, one.name, one.data, one.expire_time),
+        )
 
     async def _run(self, work: Callable[[], T]) -> T:
         def named() -> T:
@@ -164,9 +205,11 @@ def _prepare(path: str, connection: sqlite3.Connection) -> None:
             "have none; put the store on a local disk"
         )
     with _transaction(connection):
-        if _check_ours(path, connection) == 0:
-            for statement in _TABLES:
-                connection.execute(statement)
+        schema = _check_ours(path, connection)
+        for statement in itertools.chain.from_iterable(_UPGRADES[schema:]):
+            connection.execute(statement)
+        if schema < SCHEMA:
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 def _check_ours(path: str, connection: sqlite3.Connection) -> int:

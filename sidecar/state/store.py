@@ -1,10 +1,13 @@
 """Versioned records by kind and name: what every store promises."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 ABSENT: Final = 0
 """The version of a record that is not there."""
+MOST_AT_ONCE: Final = 1000
+"""Records that `page` and `changes` give in one call at most."""
 
 
 class StoreFailed(Exception):
@@ -21,26 +24,89 @@ class Record:
     data: bytes = field(repr=False)
     """May hold a private key, so it is in no repr."""
     version: int
-    """Above 0. No two writes to one store ever give the same."""
+    """Above 0. No two writes to one store ever give the same, and a later one gives a higher."""
+    expire_time: float | None = None
+    """Seconds since the epoch from which on it is not there any more; None: it stays."""
 
 
-class Store(Protocol):
-    """Records that several sidecars may share. Every method raises StoreFailed.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A record and its name."""
 
-    A change is durable, where the store is, before its method returns. Where `expected_version`
-    is not the record's version any more, somebody else was faster: nothing changes, and the
-    answer is False.
+    name: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A record that is to be written, or removed."""
+
+    kind: str
+    name: str
+    data: bytes | None = field(repr=False)
+    """None removes the record."""
+    expected_version: int | None = None
+    """The version that it must have: ABSENT for one that must be new, None for whatever it is."""
+    expire_time: float | None = None
+    """As that of the record."""
+
+
+class Store(ABC):
+    """Records that several sidecars may share. Every method raises StoreFailed in bounded time.
+
+    A change is durable, where the store is, before its method returns.
     """
 
-    @property
-    def is_durable(self) -> bool:
-        """Whether the records outlive the process."""
+    is_durable: bool
+    """Whether the records outlive the process."""
 
+    @abstractmethod
     async def get(self, kind: str, name: str) -> Record | None:
         """The record, None where there is none."""
 
-    async def put(self, kind: str, name: str, data: bytes, expected_version: int) -> bool:
-        """Writes the record; `expected_version` ABSENT makes a new one."""
+    @abstractmethod
+    async def write(self, *writes: Write) -> bool:
+        """Makes all of these changes, of distinct records, or none.
+
+        False, and none is made, where one's `expected_version` is not the record's version any
+        more: somebody else was faster.
+        """
+
+    @abstractmethod
+    async def page(self, kind: str, after: str, limit: int) -> tuple[Named, ...]:
+        """The first records of a kind whose names come behind `after`, in order of their names.
+
+        At most `limit`, which is at most MOST_AT_ONCE. Names are ordered by their UTF-8.
+        """
+
+    @abstractmethod
+    async def changes(self, kind: str, after: int, limit: int) -> tuple[Named, ...]:
+        """The first records of a kind with versions above `after`, in order of their versions.
+
+        At most `limit`, which is at most MOST_AT_ONCE. What was removed or has expired is not
+        among them. No write that was answered before is missed, whoever made it.
+        """
+
+    @abstractmethod
+    async def wait(self, kind: str, at_most: float) -> None:
+        """Returns when records of the kind may have changed, after `at_most` seconds at the latest.
+
+        Where the store tells of changes by itself, that is at once; else when the time is over.
+        """
+
+    async def put(
+        self,
+        kind: str,
+        name: str,
+        data: bytes,
+        expected_version: int | None,
+        expire_time: float | None = None,
+    ) -> bool:
+        """Writes one record."""
+        return await self.write(Write(kind, name, data, expected_version, expire_time))
 
     async def delete(self, kind: str, name: str, expected_version: int) -> bool:
-        """Removes the record."""
+        """Removes one record, which must be there."""
+        if expected_version == ABSENT:
+            return False
+        return await self.write(Write(kind, name, None, expected_version))

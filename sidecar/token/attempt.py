@@ -6,6 +6,7 @@ from typing import Final
 
 from sidecar.token.jws import Jws
 from sidecar.token.key import Key
+from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.replay import UsedProofs
 from sidecar.token.request import Request
 from sidecar.token.seen import Seen, SeenTokens
@@ -29,6 +30,7 @@ class Attempt:
         "key",
         "not_before_time",
         "now",
+        "outside",
         "party",
         "proof_id",
         "request",
@@ -48,12 +50,14 @@ class Attempt:
         now: float,
         used_proofs: UsedProofs,
         seen_tokens: SeenTokens | None = None,
+        outside: Outside = NOTHING,
     ) -> None:
         self.request = request
         self.snapshot = snapshot
         self.now = now
         self.used_proofs = used_proofs
         self.seen_tokens = seen_tokens
+        self.outside = outside
         self.rules = _NO_RULES
         self.issuer: Issuer | None = None
         self.consumer: Consumer | None = None

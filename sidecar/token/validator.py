@@ -12,6 +12,7 @@ from typing import Final
 from sidecar.token import jws
 from sidecar.token.attempt import Attempt
 from sidecar.token.checks import claims, form, party, proof, signature, times
+from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import Reason, Refused, not_configured
 from sidecar.token.replay import UsedProofs, UsingNothingUp
 from sidecar.token.request import Refusal, Request, Verdict, Verified
@@ -79,14 +80,16 @@ def validate(
     now: float,
     used_proofs: UsedProofs,
     seen_tokens: SeenTokens | None = None,
+    outside: Outside = NOTHING,
 ) -> Verdict:
     """Whether this token may pass at this moment (seconds since the epoch).
 
     A DPoP proof is remembered in `used_proofs` where everything else holds, and in `seen_tokens`
     what the token says and whether its signature holds. Raises CallFailed with NOT_CONFIGURED
-    where the request names an issuer that is not there.
+    where the request names an issuer that is not there, and Unanswered where `outside` lacks an
+    answer.
     """
-    attempt = _attempt(request, snapshot, now, used_proofs, seen_tokens)
+    attempt = _attempt(request, snapshot, now, used_proofs, seen_tokens, outside)
     try:
         for run in _RUNS:
             run(attempt)
@@ -96,13 +99,17 @@ def validate(
 
 
 def explain(
-    request: Request, snapshot: Snapshot, now: float, used_proofs: UsedProofs
+    request: Request,
+    snapshot: Snapshot,
+    now: float,
+    used_proofs: UsedProofs,
+    outside: Outside = NOTHING,
 ) -> Explanation:
     """What `validate` says, and why: every check, the later ones too where they can be made.
 
-    Remembers nothing. Raises CallFailed as `validate` does.
+    Remembers nothing. Raises CallFailed and Unanswered as `validate` does.
     """
-    attempt = _attempt(request, snapshot, now, UsingNothingUp(used_proofs))
+    attempt = _attempt(request, snapshot, now, UsingNothingUp(used_proofs), None, outside)
     refusal = None
     findings = []
     for check in CHECKS:
@@ -132,11 +139,12 @@ def _attempt(
     snapshot: Snapshot,
     now: float,
     used_proofs: UsedProofs,
-    seen_tokens: SeenTokens | None = None,
+    seen_tokens: SeenTokens | None,
+    outside: Outside,
 ) -> Attempt:
     if request.issuer_name and request.issuer_name not in snapshot.issuers:
         raise not_configured("issuer", request.issuer_name, snapshot.issuers, "issuer_name")
-    return Attempt(request, snapshot, now, used_proofs, seen_tokens)
+    return Attempt(request, snapshot, now, used_proofs, seen_tokens, outside)
 
 
 def _verified(attempt: Attempt) -> Verified:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pytest
@@ -14,7 +14,7 @@ from sidecar.keys.generated import generate_private_key
 from sidecar.keys.record import KIND, dump, parse
 from sidecar.keys.rotation import LONGEST_SLEEP, generated_keys
 from sidecar.state.memory import MemoryStore
-from sidecar.state.store import ABSENT, Record, StoreFailed
+from sidecar.state.store import ABSENT, Record, StoreFailed, Write
 from sidecar.token.ring import CLOCK_SKEW, Ring
 from sidecar.token.snapshot import GeneratedKeys
 from tests.simulated_time import in_simulated_time
@@ -39,9 +39,9 @@ class Shared(MemoryStore):
         self._check()
         return await super().get(kind, name)
 
-    async def put(self, kind: str, name: str, data: bytes, expected_version: int) -> bool:
+    async def write(self, *writes: Write) -> bool:
         self._check()
-        return await super().put(kind, name, data, expected_version)
+        return await super().write(*writes)
 
     def _check(self) -> None:
         self.asked += 1
@@ -184,9 +184,9 @@ class Racing(Shared):
         super().__init__()
         self._other = ring
 
-    async def put(self, kind: str, name: str, data: bytes, expected_version: int) -> bool:
-        await super().put(kind, name, dump(self._other), ABSENT)
-        return await super().put(kind, name, data, expected_version)
+    async def write(self, *writes: Write) -> bool:
+        await super().write(replace(writes[0], data=dump(self._other), expected_version=ABSENT))
+        return await super().write(*writes)
 
 
 @in_simulated_time
@@ -199,7 +199,7 @@ async def test_who_comes_second_takes_the_keys_of_who_was_first() -> None:
 class Contended(Shared):
     """A store in which somebody else is always faster."""
 
-    async def put(self, kind: str, name: str, data: bytes, expected_version: int) -> bool:
+    async def write(self, *writes: Write) -> bool:
         return False
 
 

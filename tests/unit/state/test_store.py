@@ -1,6 +1,7 @@
 """What every store promises; each test runs on all of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from sidecar.state.memory import MemoryStore
 from sidecar.state.sqlite import SqliteStore
-from sidecar.state.store import ABSENT, Store
+from sidecar.state.store import ABSENT, Store, Write
 
 Open = Callable[[], Awaitable[Store]]
 """Opens the one store of a test; each call is another sidecar's view of it."""
@@ -133,3 +134,66 @@ async def test_of_two_sidecars_at_once_one_wins(open_store: Open) -> None:
 async def test_what_is_kept_is_in_no_repr(store: Store) -> None:
     await store.put("keys", "a", b"MARKER", ABSENT)
     assert "MARKER" not in repr(await store.get("keys", "a"))
+
+
+async def test_several_records_are_written_as_one(store: Store) -> None:
+    both = (Write("keys", "a", b"1", ABSENT), Write("other", "a", b"2", ABSENT))
+    assert await store.write(*both)
+    assert not await store.write(Write("keys", "b", b"3", ABSENT), *both)
+    assert await store.get("keys", "b") is None
+    assert await store.write(Write("keys", "a", None), Write("other", "a", None))
+    assert await store.get("keys", "a") is None
+    assert await store.get("other", "a") is None
+
+
+async def test_a_record_of_any_version_is_written_over(store: Store) -> None:
+    for data in (b"1", b"2"):
+        assert await store.put("keys", "a", data, None)
+        record = await store.get("keys", "a")
+        assert record is not None
+        assert record.data == data
+
+
+async def test_a_record_that_has_expired_is_not_there(store: Store) -> None:
+    now = time.time()
+    assert await store.put("keys", "a", b"1", ABSENT, now - 1)
+    assert await store.put("keys", "b", b"2", ABSENT, now + 3600)
+    assert await store.get("keys", "a") is None
+    assert [one.name for one in await store.page("keys", "", 10)] == ["b"]
+    assert [one.name for one in await store.changes("keys", 0, 10)] == ["b"]
+    record = await store.get("keys", "b")
+    assert record is not None
+    assert record.expire_time == now + 3600
+    assert await store.put("keys", "a", b"3", ABSENT)
+
+
+async def test_pages_are_in_order_of_the_names(store: Store) -> None:
+    for name in ("b", "ä", "a", "c", "B"):
+        await store.put("keys", name, name.encode(), ABSENT)
+    await store.put("other", "aa", b"", ABSENT)
+    first = await store.page("keys", "", 2)
+    assert [one.name for one in first] == ["B", "a"]
+    rest = await store.page("keys", first[-1].name, 10)
+    assert [(one.name, one.record.data.decode()) for one in rest] == [
+        ("b", "b"),
+        ("c", "c"),
+        ("ä", "ä"),
+    ]
+
+
+async def test_changes_are_in_order_of_the_versions(open_store: Open) -> None:
+    ours, theirs = await open_store(), await open_store()
+    for name in ("b", "a", "c"):
+        await ours.put("keys", name, b"1", ABSENT)
+    seen = await theirs.changes("keys", 0, 2)
+    assert [one.name for one in seen] == ["b", "a"]
+    await ours.put("keys", "b", b"2", None)
+    await ours.delete("keys", "a", seen[1].record.version)
+    await ours.put("other", "d", b"2", None)
+    later = await theirs.changes("keys", seen[-1].record.version, 10)
+    assert [(one.name, one.record.data) for one in later] == [("c", b"1"), ("b", b"2")]
+    assert await theirs.changes("keys", later[-1].record.version, 10) == ()
+
+
+async def test_a_wait_ends(store: Store) -> None:
+    await store.wait("keys", 0.0)
