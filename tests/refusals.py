@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.dpop import check_dpop
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
@@ -222,6 +223,16 @@ REFUSALS: list[Any] = [
             request={"claims": {"tenant": "blue"}},
         ),
         id="a claim has another value",
+    ),
+    pytest.param(
+        Case(
+            mint(),
+            Reason.ADDRESS_DENIED,
+            ('"203.0.113.9"', "not among those allowed", "issuer corp"),
+            issuer(addresses=AddressRules(allow=Networks.of([network_range("10.0.0.0/8")]))),
+            request={"client_address": "203.0.113.9"},
+        ),
+        id="another address",
     ),
     pytest.param(
         Case(

@@ -105,7 +105,6 @@ def not_served(
 
 def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> Request:
     """The request that a message makes; raises CallFailed where a field is malformed."""
-    fields.address("client_address", message.client_address)
     return Request(
         message.token,
         message.issuer_name,
@@ -113,6 +112,7 @@ def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> 
         fields.names("scopes", message.scopes),
         fields.claims("required_claims_json", message.required_claims_json, max_depth),
         fields.proof("proof", message.proof) if message.HasField("proof") else NO_PROOF,
+        fields.address("client_address", message.client_address),
     )
 
 

@@ -16,6 +16,8 @@ class HttpRequest:
     """Path and query as the client sent them."""
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     """By lower-case name: the values in order, of which a proxy may have joined some."""
+    source_address: str = ""
+    """IP address of the proxy's peer, without a port; empty where it is not known or has none."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """All values of a header, by its lower-case name."""

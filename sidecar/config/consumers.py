@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from sidecar.config.algorithms import AlgorithmName
+from sidecar.config.client_addresses import Addresses
 from sidecar.config.document import MOST_BYTES, parse
 from sidecar.config.problems import InvalidConfiguration
 from sidecar.config.secrets import Secret
@@ -65,6 +66,8 @@ class Consumer(Section):
     """Claims that must be there in place of the consumers' `required`."""
     clock_skew: Maybe[_ClockSkew] = None
     """In place of the consumers' `clock_skew`."""
+    addresses: Maybe[Addresses] = None
+    """In place of the consumers' `addresses`."""
     _credential: Key = PrivateAttr()
 
     @property
@@ -150,6 +153,8 @@ class Consumers(Section):
     """Claims that must be there, by dotted path."""
     clock_skew: _ClockSkew = Field(default="30s", validate_default=True)
     """How far the clocks may differ."""
+    addresses: Maybe[Addresses] = None
+    """Which clients' addresses may come with their tokens; absent: any."""
     list: Many[Consumer] = ()
     """The consumers."""
     file: Maybe[ConsumerFile] = None

@@ -14,6 +14,7 @@ from pydantic import (
 
 from sidecar.config.algorithms import AlgorithmName
 from sidecar.config.authorization import HeaderName, one_of_each
+from sidecar.config.client_addresses import Addresses
 from sidecar.config.keyfiles import CertificateFile, KeyFile, inline_keys
 from sidecar.config.secrets import Secret
 from sidecar.config.section import (
@@ -244,6 +245,8 @@ class Issuer(Section):
     """`access_token`: the rules of RFC 9068 hold; absent: none beside the others here."""
     proof: Literal["when_bound", "required", "ignore"] = "when_bound"
     """Whether a proof is needed that the presenter holds the token's key (claim `cnf`)."""
+    addresses: Maybe[Addresses] = None
+    """Which clients' addresses may come with its tokens; absent: any."""
 
     @property
     def local_keys(self) -> KeySet | None:

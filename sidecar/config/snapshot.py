@@ -102,6 +102,7 @@ def _issuer_rules(setting: issuers.Issuer) -> ClaimRules:
         critical_headers=frozenset(setting.critical_headers),
         scope_claims=setting.scope_claims,
         proof=Binding(setting.proof),
+        addresses=setting.addresses.rules if setting.addresses else None,
     )
     return rules if setting.profile is None else _as_access_token(rules)
 
@@ -122,6 +123,7 @@ def _consumers(setting: consumers.Consumers) -> Consumers:
         audiences=_set_or_any(setting.audiences),
         required=setting.required,
         clock_skew=setting.clock_skew,
+        addresses=setting.addresses.rules if setting.addresses else None,
     )
     built = [_consumer(one, rules) for one in setting.all]
     return Consumers(
@@ -140,6 +142,8 @@ def _consumer(setting: consumers.Consumer, shared: ClaimRules) -> Consumer:
         own["required"] = setting.required
     if setting.clock_skew is not None:
         own["clock_skew"] = setting.clock_skew
+    if setting.addresses is not None:
+        own["addresses"] = setting.addresses.rules
     return Consumer(
         setting.name,
         setting.key,

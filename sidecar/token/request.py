@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sidecar.token import base64url
+from sidecar.token.addresses import AddressRules
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.reason import Reason
 from sidecar.token.seen import Seen
@@ -41,6 +42,10 @@ class Request:
     """All of these must be granted."""
     claims: tuple[RequiredClaim, ...] = ()
     proof: Proof = NO_PROOF
+    client_address: str = ""
+    """Of the client that presents the token, in text; empty where it is not known."""
+    addresses: AddressRules | None = None
+    """Must allow the client's address too, beside those of its issuer or consumer; None: none."""
 
 
 @dataclass(frozen=True, slots=True)

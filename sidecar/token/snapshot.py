@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from sidecar.token.addresses import AddressRules
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.key import Key
 from sidecar.token.keyset import KeySet
@@ -46,6 +47,8 @@ class ClaimRules:
     critical_headers: frozenset[str] = frozenset()
     scope_claims: tuple[str, ...] = ("scope", "scp")
     proof: Binding = Binding.WHEN_BOUND
+    addresses: AddressRules | None = None
+    """Which clients' addresses may come; None: any, known or not."""
 
 
 @dataclass(frozen=True, slots=True)

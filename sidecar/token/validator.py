@@ -11,7 +11,7 @@ from typing import Final
 
 from sidecar.token import jws
 from sidecar.token.attempt import Attempt
-from sidecar.token.checks import claims, form, party, proof, signature, times
+from sidecar.token.checks import address, claims, form, party, proof, signature, times
 from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import Reason, Refused, not_configured
 from sidecar.token.replay import UsedProofs, UsingNothingUp
@@ -25,6 +25,7 @@ CHECKS: Final = (
     *signature.CHECKS,
     *times.CHECKS,
     *claims.AUDIENCE_AND_CLAIMS,
+    *address.CHECKS,
     *claims.SCOPES,
     *proof.CHECKS,
     *proof.REPLAY,
@@ -37,6 +38,7 @@ _LACKING: Final = {
     "jws": "the token could not be read",
     "party": "no issuer or consumer was found whose rules would hold",
     "candidates": "there is no key to verify it with",
+    "key": "its signature was not verified",
     "issue_time": "iat could not be read",
     "expire_time": "exp could not be read",
     "proof_id": "no proof holds",

@@ -49,6 +49,7 @@ from pydantic.fields import FieldInfo
 from docs import attacks, reasons
 from docs.__main__ import PAGES as GENERATED
 from sidecar.cli import parser
+from sidecar.config.client_addresses import Addresses
 from sidecar.config.load import load, schema, show
 from sidecar.config.problems import InvalidConfiguration
 from sidecar.config.secrets import PrivateKey, Secret
@@ -265,13 +266,13 @@ class Setting:
 
 
 def settings(model: type[BaseModel], above: str = "") -> Iterator[Setting]:
-    """Every setting below a model. Where a secret is has a section of its own."""
+    """Every setting below a model. What stands in several places has a section of its own."""
     for name, field in model.model_fields.items():
         yield Setting(f"{above}{name}", field)
         inner, many = section_in(field.annotation)
         if inner is PrivateKey:
             yield Setting(f"{above}{name}.password", PrivateKey.model_fields["password"])
-        elif inner and inner is not Secret:
+        elif inner and inner not in {Secret, Addresses}:
             yield from settings(inner, f"{above}{name}{'[]' if many else ''}.")
 
 
@@ -287,7 +288,12 @@ def section_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
 
 
 ALL_SETTINGS: Final = {
-    one.path: one.field for one in (*settings(Settings), *settings(Secret, "SECRET."))
+    one.path: one.field
+    for one in (
+        *settings(Settings),
+        *settings(Secret, "SECRET."),
+        *settings(Addresses, "ADDRESSES."),
+    )
 }
 
 

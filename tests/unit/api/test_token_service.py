@@ -42,7 +42,10 @@ def service() -> TokenService:
                 required_claims_json='{"a.b": ["c", 1]}',
                 client_address="2001:db8::1",
             ),
-            Request("a.b.c", "corp", ("x", "y"), ("s", "t"), (RequiredClaim("a.b", ("c", 1)),)),
+            Request(
+                *("a.b.c", "corp", ("x", "y"), ("s", "t"), (RequiredClaim("a.b", ("c", 1)),)),
+                client_address="2001:db8::1",
+            ),
             id="every field",
         ),
     ],

@@ -61,6 +61,7 @@ def detail(explanation: Explanation, name: str) -> tuple[Outcome, str]:
         ("audience", ('aud is ["orders"]; accepted here is any of ["orders"]',)),
         ("required_claims", ('required are ["exp"]: all there',)),
         ("claim_values", ("no claim needs",)),
+        ("address", ("no client address was given", "issuer corp has no addresses")),
         ("scopes", ("none is needed; the token has []",)),
         ("proof", ("bound to no key",)),
         ("replay", ("no DPoP proof was needed",)),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import Reason
 from sidecar.token.request import Verdict
 from sidecar.token.snapshot import Limits
@@ -21,7 +22,8 @@ from tests.tokens import (
     mint,
 )
 
-STRICT = issuer(max_age=3600.0, max_lifetime=7200.0, required=("exp", "jti"))
+INSIDE = AddressRules(allow=Networks.of([network_range("10.0.0.0/8")]))
+STRICT = issuer(max_age=3600.0, max_lifetime=7200.0, required=("exp", "jti"), addresses=INSIDE)
 GOOD: dict[str, Any] = {"jti": "1", "tenant": "blue", "scope": "write"}
 FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "type": ({"typ": "x"}, Reason.TYPE_NOT_ALLOWED),
@@ -38,6 +40,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "audience": ({"aud": "billing"}, Reason.AUDIENCE_MISMATCH),
     "required_claims": ({"jti": ABSENT}, Reason.CLAIM_MISSING),
     "claim_values": ({"tenant": "red"}, Reason.CLAIM_MISMATCH),
+    "address": ({"client_address": "11.0.0.1"}, Reason.ADDRESS_DENIED),
     "scopes": ({"scope": "read"}, Reason.SCOPE_INSUFFICIENT),
     "proof": ({"cnf": {}}, Reason.PROOF_INVALID),
 }
@@ -50,16 +53,18 @@ PAIRS = [
 
 
 def judge_with(*faults: str) -> Verdict:
-    changes = dict(GOOD)
+    changes = {**GOOD, "client_address": "10.0.0.1"}
     for fault in faults:
         changes |= FAULTS[fault][0]
     header = {name: changes.pop(name) for name in HEADER & changes.keys()}
+    address = changes.pop("client_address")
     return judge(
         mint(header=header, **changes),
         STRICT,
         issuer_name="corp",
         claims={"tenant": "blue"},
         scopes=("write",),
+        client_address=address,
     )
 
 

@@ -19,6 +19,7 @@ MODULES = sorted(
 )
 ALLOWED = {
     *("base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib"),
+    *("bisect", "ipaddress"),
     *("hmac", "json", "math", "re", "sys", "types", "typing", "urllib"),
     *("datetime", "cryptography", "jwt"),
 }
