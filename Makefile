@@ -74,7 +74,7 @@ docs: setup ## Write the pages of docs/ that are made from code and data
 	$(BIN)/python -m docs
 
 lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
-	$(COMPILE) $(ARGS) --extra native -o requirements/runtime.txt pyproject.toml
+	$(COMPILE) $(ARGS) --extra native --extra re2 -o requirements/runtime.txt pyproject.toml
 	$(COMPILE) $(ARGS) --all-extras -c requirements/runtime.txt -o requirements/full.txt pyproject.toml
 	$(COMPILE) $(ARGS) --all-extras --group dev -c requirements/full.txt -o requirements/dev.txt pyproject.toml
 

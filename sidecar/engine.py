@@ -5,7 +5,8 @@ with; where that lacks a key which its issuer may have published since, once mor
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
@@ -66,6 +67,8 @@ class Engine:
         self._used_proofs = ProofMemory(REUSABLE)
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
+        self.left_out: Counter[str] = Counter()
+        """Times that a header for an upstream was left out, as its value can't be sent, by name."""
         self._now = now
         self._new_token_id = new_token_id
         self._clock = clock
@@ -146,6 +149,17 @@ class Engine:
             other = self.key_sources.get(refusal.issuer_name)
             source = None if other is source or self._clock() >= ends else other
         return found
+
+    def note_left_out(self, headers: Iterable[str]) -> None:
+        """Counts headers that were left out; of each the log tells once."""
+        for name in headers:
+            if not self.left_out[name]:
+                log.warning(
+                    "header %s is left out where its value has control characters, is longer than "
+                    "8 KiB or is a list that commas can't part; more such are only counted",
+                    name,
+                )
+            self.left_out[name] += 1
 
     def mint(self, order: Order) -> Minted:
         """The token that was ordered; raises CallFailed where it can't be minted."""

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
-from sidecar.authorization.policy import policy_of
 from sidecar.config.issuers import Issuer
 from sidecar.config.load import Configuration, public_hash
+from sidecar.config.policy import policy_of
 from sidecar.config.signers import Signer
 from sidecar.config.snapshot import build, build_signer
 from sidecar.leaner import without_certificates
@@ -39,7 +39,7 @@ class Generation:
     ) -> None:
         self.configuration = configuration
         self.settings = configuration.settings
-        self.policy = policy_of(self.settings.authorization)
+        self.policy = policy_of(self.settings)
         self.load_time = now()
         self.snapshot: Snapshot = build(self.settings, generated={})
         self.sources: dict[str, RemoteKeys] = {}

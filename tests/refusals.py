@@ -9,7 +9,7 @@ from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.dpop import check_dpop
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Request
+from sidecar.token.request import Demand, Request
 from sidecar.token.snapshot import Consumers, Issuer, Limits
 from tests.authors import CORP, STRANGER, author, key_set, rsa_key
 from tests.proofs import bound, proof, thumbprint
@@ -32,6 +32,16 @@ PROOF = proof(BOUND)
 USED = ProofMemory(60.0)
 USED.add(check_dpop(Request(BOUND, proof=PROOF), thumbprint(), NOW, 0.0), NOW)
 NINE_KEYS = key_set(*(author("ES256", f"key-{number}", number) for number in range(9)))
+
+
+class Never:
+    """A condition that is never met."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def why_not(self, *_: object) -> str:
+        return f"its condition is not met: {self._text}"
 
 
 @dataclass(frozen=True)
@@ -233,6 +243,15 @@ REFUSALS: list[Any] = [
             request={"client_address": "203.0.113.9"},
         ),
         id="another address",
+    ),
+    pytest.param(
+        Case(
+            mint(),
+            Reason.RULE_DENIED,
+            ("rule admin", "not met", "claims.tenant"),
+            request={"demand": Demand("rule admin", condition=Never("claims.tenant == 'blue'"))},
+        ),
+        id="a rule's condition is not met",
     ),
     pytest.param(
         Case(

@@ -14,13 +14,15 @@ from envoy.type.v3 import http_status_pb2
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
 
+from sidecar.api.errors import abort
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, authorize, denied
 from sidecar.authorization.denial import Denial, Failure
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
-from sidecar.token.request import Request, Verdict, Verified
+from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.request import Refusal, Request, Verdict
 
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
@@ -40,11 +42,21 @@ class Authorization:
         self._policy = policy
 
     async def check(self, message: bytes, context: Any) -> bytes:
-        """Whether a request may pass; never raises.
+        """Whether a request may pass; raises nothing but for an outage under `on_outage: error`.
 
         Takes and gives a serialized message, so that one which does not even parse is denied.
         """
         policy = self._policy()
+        answer, response = await self._answered(message, context, policy)
+        outcome = answer.outcome
+        if isinstance(outcome, Denial):
+            if policy.fails_on_outage and outcome.failure is Failure.UNAVAILABLE:
+                await abort(context, CallFailed(ErrorReason.STORE_UNAVAILABLE, _why(answer)))
+        elif outcome.left_out:
+            self._engine.note_left_out(outcome.left_out)
+        return response
+
+    async def _answered(self, message: bytes, context: Any, policy: Policy) -> tuple[Answer, bytes]:
         try:
             request = http_request(external_auth_pb2.CheckRequest.FromString(message))
 
@@ -52,13 +64,17 @@ class Authorization:
                 return await self._engine.decide(asked, context.time_remaining())
 
             answer = await authorize(request, policy, decide)
-            return serialized(answer, policy)
+            return answer, serialized(answer, policy)
         except DecodeError:
             log.error("an ext_authz check is no CheckRequest; is its caller an Envoy?")
-            return serialized(denied(FAILED, policy), policy)
         except Exception:
             log.exception("an ext_authz check failed")
-            return serialized(denied(FAILED, policy), policy)
+        answer = denied(FAILED, policy)
+        return answer, serialized(answer, policy)
+
+
+def _why(answer: Answer) -> str:
+    return answer.verdict.message if isinstance(answer.verdict, Refusal) else ""
 
 
 def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
@@ -68,7 +84,13 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
     always empty: the query is in `path`.
     """
     http = check.attributes.request.http
-    return HttpRequest(http.method, http.host, http.path, _headers(http))
+    return HttpRequest(
+        http.method,
+        http.host,
+        http.path,
+        _headers(http),
+        check.attributes.context_extensions.get("rule", ""),
+    )
 
 
 def _headers(
@@ -96,7 +118,7 @@ def check_response(answer: Answer, policy: Policy) -> external_auth_pb2.CheckRes
     else:
         response = _admitted(answer.outcome)
     if policy.dynamic_metadata:
-        response.dynamic_metadata.update(metadata(answer.verdict))
+        response.dynamic_metadata.update(metadata(answer))
     return response
 
 
@@ -131,17 +153,25 @@ def _header_options(headers: Any) -> list[base_pb2.HeaderValueOption]:
     ]
 
 
-def metadata(verdict: Verdict) -> dict[str, Any]:
+def metadata(answer: Answer) -> dict[str, Any]:
     """What Envoy's other filters and its access log can read, under stable names."""
-    if isinstance(verdict, Verified):
-        claims = verdict.claims
+    verdict = answer.verdict
+    if verdict is None:
+        return {"anonymous": True, "rule": answer.rule}
+    if isinstance(verdict, Refusal):
         return {
+            "reason": f"REASON_{verdict.reason.name}",
             "issuer": verdict.issuer_name,
-            "consumer": verdict.consumer.name if verdict.consumer else "",
-            "subject": claims.get("sub", ""),
-            "token_id": claims.get("jti", ""),
-            "key_id": verdict.key_id,
-            "scopes": list(verdict.scopes),
-            "claims": dict(claims),
+            "rule": answer.rule,
         }
-    return {"reason": f"REASON_{verdict.reason.name}", "issuer": verdict.issuer_name}
+    claims = verdict.claims
+    return {
+        "issuer": verdict.issuer_name,
+        "consumer": verdict.consumer.name if verdict.consumer else "",
+        "subject": claims.get("sub", ""),
+        "token_id": claims.get("jti", ""),
+        "key_id": verdict.key_id,
+        "scopes": list(verdict.scopes),
+        "rule": answer.rule,
+        "claims": dict(claims),
+    }

@@ -22,26 +22,31 @@ class Admission:
     """Each replaces whatever the client sent under that name."""
     remove_headers: tuple[str, ...] = ()
     remove_query_parameters: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Headers whose value can't be sent, so that they are removed and not set."""
 
 
 def admit(
-    verified: Verified, forward: Forward, removal: Removal, sent: Iterable[str] = ()
+    verified: Verified | None, forward: Forward, removal: Removal, sent: Iterable[str] = ()
 ) -> Admission:
-    """The change to a request whose token was verified and that was sent with these headers.
+    """The change to a request that was sent with these headers; None: it passes without a token.
 
     Every header named in `forward` is either set or removed: a client can't set it. Headers that
     differ from it in `-` and `_` alone are removed too: to CGI and WSGI they are the same.
     """
-    headers = {name: value for name, value in _forwarded(verified, forward) if _sendable(value)}
+    found = dict(_forwarded(verified, forward)) if verified else {}
+    headers = {name: value for name, value in found.items() if _sendable(value)}
+    left_out = tuple(found.keys() - headers.keys())
     names = forward.names
     removed = names.union(_alike(names, sent)) - headers.keys()
     if not forward.remove_token:
-        return Admission(headers, tuple(sorted(removed)))
+        return Admission(headers, tuple(sorted(removed)), left_out=left_out)
     rest = {name: value for name, value in removal.set_headers.items() if name not in removed}
     return Admission(
         {**rest, **headers},
         tuple(sorted(removed.union(removal.headers) - headers.keys())),
         removal.query_parameters,
+        left_out,
     )
 
 
@@ -51,29 +56,33 @@ def _alike(names: Iterable[str], sent: Iterable[str]) -> Iterator[str]:
 
 
 def _forwarded(verified: Verified, forward: Forward) -> Iterator[tuple[str, str]]:
-    for name, path in forward.headers.items():
-        yield name, as_text(find(verified.claims, path))
+    """The headers for which there is something; empty where that has no text."""
+    for name, wanted in forward.headers.items():
+        claim = find(verified.claims, wanted.path)
+        if wanted.keys and isinstance(claim, dict):
+            claim = list(claim)
+        if claim not in (None, "", []):
+            yield name, as_text(claim)
     if forward.payload_header:
         yield forward.payload_header, verified.payload
     if verified.consumer:
         if forward.consumer_header:
             yield forward.consumer_header, verified.consumer.name
         for name, label in forward.label_headers.items():
-            yield name, verified.consumer.labels.get(label, "")
+            if label in verified.consumer.labels:
+                yield name, verified.consumer.labels[label]
 
 
 def as_text(claim: Any) -> str:
-    """A claim as a header's value, empty where it is absent or can't be told apart.
+    """A claim as a header's value, empty where it can't be told apart.
 
     Arrays are joined by commas, so one with a comma inside an element, or with an element that
     has no text, has none either.
     """
-    if claim is None:
-        return ""
     if isinstance(claim, str):
         return claim
     if isinstance(claim, list):
-        elements = [as_text(one) for one in claim]
+        elements = ["" if one is None else as_text(one) for one in claim]
         return "" if any(not one or "," in one for one in elements) else ",".join(elements)
     return json.dumps(claim, separators=(",", ":"), ensure_ascii=False)
 

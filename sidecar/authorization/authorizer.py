@@ -2,42 +2,109 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from sidecar.authorization.admission import Admission, admit
-from sidecar.authorization.credentials import find_credential, places
+from sidecar.authorization.credentials import Credential, Removal, find_credential, places, removal
 from sidecar.authorization.denial import Denial, deny
 from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.path import Path, normalized
 from sidecar.authorization.policy import Policy
+from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules
 from sidecar.token.reason import Reason, Refused
-from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.request import Demand, Refusal, Request, Verdict
+from sidecar.token.words import listed, quoted
 
 Decide = Callable[[Request], Awaitable[Verdict]]
+_NO_TOKEN_NEEDED: Final = frozenset({Passage.ANONYMOUS, Passage.OPTIONAL})
+_ANY_PATH: Final = Path("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A verdict on the request's token, and what the proxy does about it."""
 
-    verdict: Verdict
+    verdict: Verdict | None
+    """None where the request passes without a token."""
     outcome: Admission | Denial
+    rule: str = ""
+    """Name of the rule that the request fell under, where it has one."""
 
 
 async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Answer:
-    """Whether a request may pass: it needs the token of a configured issuer or consumer."""
+    """Whether a request may pass under the rule that it falls under."""
+    try:
+        rule, path = _rule(request, policy.rules)
+    except Refused as refused:
+        return denied(Refusal(refused.reason, refused.message), policy)
+    verdict, taken = await _judged(request, policy, rule, path, decide)
+    if verdict is None and rule.passage is Passage.OPTIONAL:
+        taken = removal(request, policy.token_from)
+    if isinstance(verdict, Refusal):
+        return denied(verdict, policy, rule.name)
+    outcome = admit(verdict, policy.forward, taken, request.headers)
+    return Answer(verdict, outcome, rule.name)
+
+
+def denied(refusal: Refusal, policy: Policy, rule: str = "") -> Answer:
+    """The answer that keeps a request out."""
+    return Answer(refusal, deny(refusal, policy.realm, policy.json_body), rule)
+
+
+def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
+    """The rule for a request; raises Refused where none can be found."""
+    if not rules and not request.rule:
+        return DEFAULT, _ANY_PATH
+    path = normalized(request.target)
+    if not request.rule:
+        rule = rules.find(request.method, request.host, path.text)
+        # An upstream that does not resolve `..` sees a path that nobody opened.
+        return DEFAULT if path.climbs and rule.passage in _NO_TOKEN_NEEDED else rule, path
+    named = rules.named(request.rule)
+    if named is None:
+        raise Refused(
+            Reason.RULE_DENIED,
+            f"the route names the rule {quoted(request.rule)} (context_extensions), which is not "
+            f"there; authorization.rules has {listed(rules.names)}",
+        )
+    return named, path
+
+
+async def _judged(
+    request: HttpRequest, policy: Policy, rule: Rule, path: Path, decide: Decide
+) -> tuple[Verdict | None, Removal]:
+    """The verdict, None where the request passes without a token; and how that is taken out."""
+    if rule.passage is Passage.NONE:
+        return Refusal(Reason.RULE_DENIED, f"{rule.title} denies this request"), Removal()
+    if rule.addresses and (problem := rule.addresses.problem(request.source_address)):
+        return Refusal(Reason.ADDRESS_DENIED, f"{problem} (addresses of {rule.title})"), Removal()
     try:
         credential = find_credential(request, policy.token_from)
     except Refused as refused:
-        return denied(Refusal(refused.reason, refused.message), policy)
-    verdict = await decide(Request(credential.token))
+        refusal = Refusal(refused.reason, refused.message)
+        return None if rule.passage is Passage.OPTIONAL else refusal, Removal()
+    if not credential.token and rule.passage in _NO_TOKEN_NEEDED:
+        return None, Removal()
+    verdict = await decide(_question(request, rule, path, credential))
     if isinstance(verdict, Refusal):
+        if rule.passage is Passage.OPTIONAL:
+            return None, Removal()
         if verdict.reason is Reason.TOKEN_MISSING:
             looked = f"{verdict.message}; it is looked for in {places(policy.token_from)}"
             verdict = replace(verdict, message=looked)
-        return denied(verdict, policy)
-    admission = admit(verdict, policy.forward, credential.removal, request.headers)
-    return Answer(verdict, admission)
+    return verdict, credential.removal
 
 
-def denied(refusal: Refusal, policy: Policy) -> Answer:
-    """The answer that keeps a request out."""
-    return Answer(refusal, deny(refusal, policy.realm, policy.json_body))
+def _question(request: HttpRequest, rule: Rule, path: Path, credential: Credential) -> Request:
+    demand = rule.demand
+    if rule.condition:
+        bound = rule.condition.about(request, path.text)
+        demand = replace(demand or Demand(rule.title), condition=bound)
+    return Request(
+        credential.token,
+        audiences=rule.audiences,
+        scopes=rule.scopes,
+        claims=rule.claims,
+        client_address=request.source_address,
+        demand=demand,
+    )

@@ -4,7 +4,7 @@ A request that shows two tokens is refused and not chosen from: what checks and 
 token must never see different ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_plus
 
@@ -32,7 +32,7 @@ class Credential:
 
 
 def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Credential:
-    """The token in the first of these places that has one.
+    """The token in these places, in whichever it is.
 
     Raises Refused with TOKEN_MALFORMED where a place holds two tokens or an empty one, or where
     two places hold different ones.
@@ -49,6 +49,11 @@ def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Creden
     return Credential(next(iter(found.values())), _removal(request, found))
 
 
+def removal(request: HttpRequest, sources: tuple[Source, ...]) -> Removal:
+    """How everything is taken out that stands where a token is looked for, good or bad."""
+    return _removal(request, tuple(one for one in sources if _tokens_at(request, one)))
+
+
 def places(sources: tuple[Source, ...]) -> str:
     """Where a token is looked for, in words."""
     return ", ".join(
@@ -58,13 +63,16 @@ def places(sources: tuple[Source, ...]) -> str:
     )
 
 
-def _token_at(request: HttpRequest, source: Source) -> str | None:
+def _tokens_at(request: HttpRequest, source: Source) -> list[str]:
     if isinstance(source, HeaderSource):
-        tokens = _header_tokens(request.values(source.name), source.prefix.lower())
-    elif isinstance(source, QuerySource):
-        tokens = [value for name, value, _ in _parameters(request) if name == source.name]
-    else:
-        tokens = [value for name, value, _ in _cookies(request) if name == source.name]
+        return _header_tokens(request.values(source.name), source.prefix.lower())
+    if isinstance(source, QuerySource):
+        return [value for name, value, _ in _parameters(request) if name == source.name]
+    return [value for name, value, _ in _cookies(request) if name == source.name]
+
+
+def _token_at(request: HttpRequest, source: Source) -> str | None:
+    tokens = _tokens_at(request, source)
     if not tokens:
         return None
     if len(tokens) > 1:
@@ -105,7 +113,7 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
     return cookies
 
 
-def _removal(request: HttpRequest, found: Mapping[Source, str]) -> Removal:
+def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     headers = [one.name for one in found if isinstance(one, HeaderSource)]
     queried = {one.name for one in found if isinstance(one, QuerySource)}
     parameters = [text for name, _, text in _parameters(request) if name in queried]

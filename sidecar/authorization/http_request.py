@@ -18,6 +18,8 @@ class HttpRequest:
     """By lower-case name: the values in order, of which a proxy may have joined some."""
     source_address: str = ""
     """IP address of the proxy's peer, without a port; empty where it is not known or has none."""
+    rule: str = ""
+    """Name of the rule that the proxy's route names; empty: the one that matches."""
 
     def values(self, name: str) -> tuple[str, ...]:
         """All values of a header, by its lower-case name."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from sidecar.config import authorization as settings
+from sidecar.authorization.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,27 @@ BEARER = HeaderSource("authorization", "Bearer ")
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardedClaim:
+    """What a header gets."""
+
+    path: str
+    """Of a claim."""
+    keys: bool = False
+    """Of an object, its names alone."""
+
+
+@dataclass(frozen=True)
 class Forward:
     """What the upstream is told; header names in lower case."""
 
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Header to the path of a claim."""
+    headers: Mapping[str, ForwardedClaim] = field(default_factory=dict)
     payload_header: str = ""
     consumer_header: str = ""
     label_headers: Mapping[str, str] = field(default_factory=dict)
     """Header to the name of a consumer's label."""
     remove_token: bool = True
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Every header that is set or removed, so that a client can't set it."""
         single = {self.payload_header, self.consumer_header} - {""}
@@ -57,36 +67,11 @@ class Policy:
     """How requests are authorized."""
 
     token_from: tuple[Source, ...] = (BEARER,)
+    rules: Rules = field(default_factory=Rules)
     forward: Forward = Forward()
     realm: str = "jwt-sidecar"
     json_body: bool = True
     """Whether a denial has a JSON body."""
     dynamic_metadata: bool = True
-
-
-def policy_of(configured: settings.Authorization | None) -> Policy:
-    """The policy that the configuration asks for."""
-    if configured is None:
-        return Policy()
-    forward = configured.forward
-    return Policy(
-        tuple(_source(one) for one in configured.token_from),
-        Forward(
-            forward.headers,
-            forward.payload_header or "",
-            forward.consumer_header or "",
-            forward.label_headers,
-            forward.remove_token,
-        ),
-        configured.denied.realm,
-        configured.denied.body == "json",
-        configured.dynamic_metadata,
-    )
-
-
-def _source(configured: settings.TokenSource) -> Source:
-    if configured.header:
-        return HeaderSource(configured.header, configured.prefix)
-    if configured.query:
-        return QuerySource(configured.query)
-    return CookieSource(configured.cookie or "")
+    fails_on_outage: bool = False
+    """Whether an outage fails the call, so that the proxy decides, and is no denial."""

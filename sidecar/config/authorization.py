@@ -1,47 +1,13 @@
 """How HTTP requests are authorized: where their tokens are, and what is sent on."""
 
-import re
-from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
-from sidecar.config.section import Fault, Many, Matching, Maybe, NotEmpty, Section, Text, fault
-
-_TOKEN: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-_NEVER_SET: Final = re.compile(
-    r"authorization|host|content-length|transfer-encoding|connection|x-envoy-.*"
-)
-
-
-def _settable(name: str) -> str:
-    if _NEVER_SET.fullmatch(name):
-        raise fault(
-            f"sets {name}, which steers the proxy or the connection and never comes from a "
-            "token; choose another header"
-        )
-    return name
-
-
-def one_of_each(headers: object) -> object:
-    """Two names that differ in case only are one header."""
-    if isinstance(headers, dict):
-        for name, count in Counter(str(one).lower() for one in headers).items():
-            if count > 1:
-                raise fault(f"has header {name} twice: case makes no difference; remove one")
-    return headers
-
-
-HeaderName = Annotated[
-    str,
-    Matching(_TOKEN, "the name of a header (RFC 9110, section 5.1)"),
-    AfterValidator(str.lower),
-]
-"""In lower case, whatever the file has."""
-NewHeader = Annotated[HeaderName, AfterValidator(_settable)]
-"""A header that may be set for the upstream."""
-NewHeaders = Annotated[dict[NewHeader, Text], BeforeValidator(one_of_each)]
+from sidecar.config.headers import TOKEN, HeaderName, NewHeader, one_of_each
+from sidecar.config.rules import Rule
+from sidecar.config.section import Fault, Many, Matching, Maybe, NotEmpty, Section, Text
 
 
 class TokenSource(Section):
@@ -53,7 +19,7 @@ class TokenSource(Section):
     """What stands before the token in the header, compared without case."""
     query: Maybe[Text] = None
     """Name of a query parameter."""
-    cookie: Maybe[Annotated[str, Matching(_TOKEN, "the name of a cookie (RFC 6265)")]] = None
+    cookie: Maybe[Annotated[str, Matching(TOKEN, "the name of a cookie (RFC 6265)")]] = None
     """Name of a cookie."""
 
     def contradictions(self) -> Iterator[Fault]:
@@ -66,16 +32,36 @@ class TokenSource(Section):
             yield "prefix", "header"
 
 
+class ForwardedClaim(Section):
+    """What a header gets."""
+
+    claim: Text
+    """Dotted path of a claim."""
+    keys: bool = False
+    """Of an object, its names alone: for roles that are kept as an object."""
+
+
+def _as_forwarded(value: Any) -> Any:
+    return {"claim": value} if isinstance(value, str) else value
+
+
+_Claims = Annotated[
+    dict[NewHeader, Annotated[ForwardedClaim, BeforeValidator(_as_forwarded)]],
+    BeforeValidator(one_of_each),
+]
+_Labels = Annotated[dict[NewHeader, Text], BeforeValidator(one_of_each)]
+
+
 class Forward(Section):
     """What the upstream is told. A client can't set these headers: they are removed first."""
 
-    headers: NewHeaders = Field(default_factory=dict)
-    """Header to the path of the claim that it gets."""
+    headers: _Claims = Field(default_factory=dict)
+    """Header to the path of the claim that it gets, or to `claim` and `keys`."""
     payload_header: Maybe[NewHeader] = None
     """Header that gets the claims set in base64url."""
     consumer_header: Maybe[NewHeader] = None
     """Header that gets the consumer's name."""
-    label_headers: NewHeaders = Field(default_factory=dict)
+    label_headers: _Labels = Field(default_factory=dict)
     """Header to the consumer's label that it gets."""
     remove_token: bool = True
     """Whether the token is removed, so that the upstream doesn't see it."""
@@ -117,15 +103,20 @@ class Denied(Section):
 
 
 class Authorization(Section):
-    """The decision on HTTP requests, for Envoy's ext_authz."""
+    """The decision on HTTP requests, for Envoy's ext_authz and every other proxy."""
 
     token_from: Annotated[Many[TokenSource], NotEmpty] = (
         TokenSource(header="authorization", prefix="Bearer "),
     )
     """Where tokens are looked for."""
+    rules: Many[Rule] = ()
+    """What requests need; the first that matches decides. None matches: any good token."""
     forward: Forward = Forward()
     """What the upstream is told."""
     denied: Denied = Denied()
     """What the client is told."""
     dynamic_metadata: bool = True
     """Whether the claims are there for Envoy's other filters and its access log."""
+    on_outage: Literal["deny", "error"] = "deny"
+    """Where keys or state can't be had that a decision needs: `deny` answers 503; `error` fails the
+    call, so that Envoy's `failure_mode_allow` decides."""

@@ -4,7 +4,7 @@ Looked at in the values as they are written, so that a name that is there twice 
 where something else is wrong with its bearers.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sidecar.config.addresses import Address
 from sidecar.config.document import Document
 from sidecar.config.problems import Place, Problem, nearest, written
 from sidecar.config.surroundings import Surroundings
+from sidecar.token.request import ANY_CONSUMER
 from sidecar.token.words import names, quoted
 
 
@@ -37,8 +38,10 @@ def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[
     for setting in ("name", "key"):
         yield from _taken(setting, _consumers(document, top, surroundings, setting))
     yield from _hidden_consumers(document, top, surroundings)
+    yield from _taken("name", _rule_names(document, top))
     yield from _lacking(document, top)
     yield from _unknown_issuers(document, top)
+    yield from _unknown_parties(document, top, surroundings)
 
 
 def _taken(what: str, values: Iterable[_Value]) -> Iterator[Problem]:
@@ -174,23 +177,85 @@ def _lacking(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
 
 def _unknown_issuers(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
     """A caller token that has to be from an issuer that is not there."""
-    known = {one.value for one in _issuer_names(document, top)}
-    refused = {one.value for one in _named(document, top, "signers", "name")} - known
+    known = _known_issuers(document, top)
     for place, listener in _members(top, "listeners"):
         caller_token = listener.get("caller_token")
         name = caller_token.get("issuer") if isinstance(caller_token, dict) else None
-        if isinstance(name, str) and name not in known:
-            near = nearest(name, known)
-            if name in refused:
-                remedy = "the signer of this name is none: give it accept: true"
-            elif near:
-                remedy = f'did you mean "{near}"?'
-            else:
-                remedy = f"known are {names(known)}" if known else "add one"
+        if isinstance(name, str):
+            yield from known.problem(document, (*place, "caller_token", "issuer"), name)
+
+
+def _rule_names(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
+    for one in _named(document, _section(top, "authorization"), "rules", "name"):
+        yield _Value(document, ("authorization", *one.place), one.value)
+
+
+def _unknown_parties(
+    document: Document, top: dict[str, Any], surroundings: Surroundings
+) -> Iterator[Problem]:
+    """Rules that need a token of an issuer or consumer that is not there."""
+    issuers = _known_issuers(document, top)
+    consumers = _known_consumers(document, top, surroundings)
+    for place, rule in _members(_section(top, "authorization"), "rules"):
+        require = _section(rule, "require")
+        for setting, known in (("issuers", issuers), ("consumers", consumers)):
+            names_given = require.get(setting)
+            for index, name in enumerate(names_given if isinstance(names_given, list) else ()):
+                if isinstance(name, str):
+                    where = ("authorization", *place, "require", setting, index)
+                    yield from known.problem(document, where, name)
+        both = _texts(_section(rule, "require").get("issuers")) & _open_issuers(top)
+        if len(both) > 1:  # whose keys would a token be tried with?
             yield document.problem(
-                (*place, "caller_token", "issuer"),
-                f"no issuer has the name {quoted(name)}; {remedy}",
+                ("authorization", *place, "require", "issuers"),
+                f'has {names(both)}, which each take any iss ("*"); keep one of them',
             )
+
+
+def _open_issuers(top: dict[str, Any]) -> set[str]:
+    """The issuers that take any `iss`, where they are named."""
+    open_ones = (one for _, one in _members(top, "issuers") if one.get("issuer") == "*")
+    return _texts([one.get("name") for one in open_ones])
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Names that may be referred to."""
+
+    what: str
+    names: frozenset[str]
+    remedies: Mapping[str, str]
+    """For names that nearly are among them."""
+
+    def problem(self, document: Document, place: Place, name: str) -> Iterator[Problem]:
+        """That nothing has this name, if so, and what to do."""
+        if name in self.names:
+            return
+        near = nearest(name, self.names)
+        if name in self.remedies:
+            remedy = self.remedies[name]
+        elif near:
+            remedy = f'did you mean "{near}"?'
+        else:
+            remedy = f"known are {names(self.names)}" if self.names else "add one"
+        yield document.problem(place, f"no {self.what} has the name {quoted(name)}; {remedy}")
+
+
+def _known_issuers(document: Document, top: dict[str, Any]) -> _Known:
+    known = frozenset(one.value for one in _issuer_names(document, top))
+    signers = {one.value for one in _named(document, top, "signers", "name")}
+    remedy = "the signer of this name is none: give it accept: true"
+    return _Known("issuer", known, dict.fromkeys(signers - known, remedy))
+
+
+def _known_consumers(document: Document, top: dict[str, Any], surroundings: Surroundings) -> _Known:
+    found = {one.value for one in _consumers(document, top, surroundings, "name")}
+    return _Known("consumer", frozenset(found | {ANY_CONSUMER}), {})
+
+
+def _section(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    section = parent.get(name)
+    return section if isinstance(section, dict) else {}
 
 
 def _texts(values: object) -> set[str]:

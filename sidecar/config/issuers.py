@@ -13,8 +13,8 @@ from pydantic import (
 )
 
 from sidecar.config.algorithms import AlgorithmName
-from sidecar.config.authorization import HeaderName, one_of_each
 from sidecar.config.client_addresses import Addresses
+from sidecar.config.headers import HeaderName, one_of_each
 from sidecar.config.keyfiles import CertificateFile, KeyFile, inline_keys
 from sidecar.config.secrets import Secret
 from sidecar.config.section import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sidecar.token import base64url
 from sidecar.token.addresses import AddressRules
@@ -10,6 +10,10 @@ from sidecar.token.claims import RequiredClaim
 from sidecar.token.reason import Reason
 from sidecar.token.seen import Seen
 from sidecar.token.snapshot import Consumer
+from sidecar.token.words import listed
+
+ANY_CONSUMER: Final = "*"
+"""Stands for every consumer where consumers are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,54 @@ class Proof:
 NO_PROOF: Final = Proof()
 
 
+class Condition(Protocol):
+    """What must be true of a token and of the HTTP request that carries it."""
+
+    def why_not(
+        self, header: Mapping[str, Any], claims: Mapping[str, Any], consumer: Consumer | None
+    ) -> str:
+        """Why it is not met, in a sentence; empty where it is. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Whose tokens a rule takes, and under which condition.
+
+    Where it names issuers or consumers, it takes the tokens of those alone.
+    """
+
+    rule: str
+    """What the rule is called, for messages."""
+    issuers: frozenset[str] | None = None
+    """Names of issuers; None: any, unless it names consumers."""
+    consumers: frozenset[str] | None = None
+    """Names of consumers, `*` for any; None: any, unless it names issuers."""
+    open_issuer: str = ""
+    """Which of the issuers takes any `iss`; empty where none does."""
+    condition: Condition | None = None
+
+    @property
+    def names_parties(self) -> bool:
+        """Whether it takes the tokens of some only."""
+        return self.issuers is not None or self.consumers is not None
+
+    def takes_issuer(self, name: str) -> bool:
+        """Whether it takes the tokens of this issuer."""
+        return name in self.issuers if self.issuers is not None else not self.names_parties
+
+    def takes_consumer(self, name: str) -> bool:
+        """Whether it takes the tokens of this consumer."""
+        if self.consumers is None:
+            return not self.names_parties
+        return name in self.consumers or ANY_CONSUMER in self.consumers
+
+    def parties(self) -> str:
+        """Whose tokens it takes, in words."""
+        groups = (("issuer", self.issuers), ("consumer", self.consumers))
+        named = [f"{what} {listed(sorted(which))}" for what, which in groups if which is not None]
+        return " or ".join(named) or "any"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A token, and what this caller demands of it beyond the configuration."""
@@ -46,6 +98,8 @@ class Request:
     """Of the client that presents the token, in text; empty where it is not known."""
     addresses: AddressRules | None = None
     """Must allow the client's address too, beside those of its issuer or consumer; None: none."""
+    demand: Demand | None = None
+    """Of the rule that the HTTP request falls under."""
 
 
 @dataclass(frozen=True, slots=True)

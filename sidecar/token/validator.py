@@ -11,7 +11,7 @@ from typing import Final
 
 from sidecar.token import jws
 from sidecar.token.attempt import Attempt
-from sidecar.token.checks import address, claims, form, party, proof, signature, times
+from sidecar.token.checks import address, claims, form, party, proof, rule, signature, times
 from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import Reason, Refused, not_configured
 from sidecar.token.replay import UsedProofs, UsingNothingUp
@@ -28,6 +28,7 @@ CHECKS: Final = (
     *address.CHECKS,
     *claims.SCOPES,
     *proof.CHECKS,
+    *rule.CHECKS,
     *proof.REPLAY,
 )
 """Every check in the order in which it is made."""

@@ -5,6 +5,7 @@ from sidecar.token.attempt import Attempt, Check
 from sidecar.token.claims import find
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.seen import digest_of
+from sidecar.token.snapshot import Issuer
 from sidecar.token.words import listed, names, quoted
 
 
@@ -48,20 +49,33 @@ def _check_form(attempt: Attempt) -> None:
 def _choose_party(attempt: Attempt) -> None:
     """Whose token it claims to be; the check `issuer` refuses where that is nobody's."""
     snapshot, claims = attempt.snapshot, attempt.jws.unverified_claims
-    if attempt.request.issuer_name:
-        attempt.issuer = snapshot.issuers[attempt.request.issuer_name]
-    else:
-        iss = claims.get("iss")
-        attempt.issuer = snapshot.issuers_by_iss.get(iss) if isinstance(iss, str) else None
-    if attempt.issuer:
-        attempt.rules = attempt.issuer.rules
-        attempt.party = attempt.issuer
-    elif snapshot.consumers:
+    attempt.issuer = _issuer(attempt)
+    if attempt.issuer is None and snapshot.consumers:
         key = find(claims, snapshot.consumers.key_claim)
         attempt.consumer = snapshot.consumers.by_key.get(key) if isinstance(key, str) else None
         if attempt.consumer:
             attempt.rules = attempt.consumer.rules or snapshot.consumers.rules
             attempt.party = attempt.consumer
+            return
+    demand = attempt.request.demand
+    if attempt.issuer is None and demand and demand.open_issuer:
+        attempt.issuer = snapshot.issuers.get(demand.open_issuer)
+    if attempt.issuer:
+        attempt.rules = attempt.issuer.rules
+        attempt.party = attempt.issuer
+
+
+def _issuer(attempt: Attempt) -> Issuer | None:
+    """The issuer that the request names, else the one that the token does."""
+    snapshot, request = attempt.snapshot, attempt.request
+    if request.issuer_name:
+        return snapshot.issuers[request.issuer_name]
+    iss = attempt.jws.unverified_claims.get("iss")
+    issuer = snapshot.issuers_by_iss.get(iss) if isinstance(iss, str) else None
+    demand = request.demand
+    if issuer and demand and demand.open_issuer and not demand.takes_issuer(issuer.name):
+        return None
+    return issuer
 
 
 def _form(attempt: Attempt) -> str:

@@ -22,6 +22,13 @@ def _check_issuer(attempt: Attempt) -> None:
             Reason.ISSUER_MISMATCH,
             f"{_found_iss(claims)}; {attempt.party.title} is {quoted(expected)}",
         )
+    demand = attempt.request.demand
+    if demand and not demand.takes_issuer(attempt.issuer.name):
+        raise Refused(
+            Reason.ISSUER_MISMATCH,
+            f"the token is of {attempt.party.title}; {demand.rule} takes those of "
+            f"{demand.parties()}",
+        )
 
 
 def _issuer(attempt: Attempt) -> str:

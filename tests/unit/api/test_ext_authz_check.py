@@ -6,7 +6,14 @@ from google.rpc import code_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.authorization.policy import BEARER, CookieSource, Forward, Policy, QuerySource
+from sidecar.authorization.policy import (
+    BEARER,
+    CookieSource,
+    Forward,
+    ForwardedClaim,
+    Policy,
+    QuerySource,
+)
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
 from tests.unit.api.calls import Call
@@ -16,7 +23,7 @@ from tests.unit.parties import NOW, OTHER_KEY, consumer, token, verified
 GOOD = token()
 FORWARD = Policy(
     token_from=(BEARER, QuerySource("access_token"), CookieSource("session")),
-    forward=Forward({"x-subject": "sub", "x-tenant": "tenant"}),
+    forward=Forward({"x-subject": ForwardedClaim("sub"), "x-tenant": ForwardedClaim("tenant")}),
 )
 
 

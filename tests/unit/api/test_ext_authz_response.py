@@ -103,6 +103,7 @@ def test_metadata_of_an_issuers_token() -> None:
         "token_id": "id-7",
         "key_id": "k1",
         "scopes": ["orders:read"],
+        "rule": "",
         "claims": CLAIMS,
     }
 
@@ -115,7 +116,12 @@ def test_metadata_of_a_consumers_token() -> None:
 
 def test_metadata_of_a_refusal() -> None:
     message = check_response(denied(Refusal(Reason.EXPIRED, "why", "corp"), Policy()), Policy())
-    assert metadata(message) == {"reason": "REASON_EXPIRED", "issuer": "corp"}
+    assert metadata(message) == {"reason": "REASON_EXPIRED", "issuer": "corp", "rule": ""}
+
+
+def test_metadata_of_a_request_without_a_token() -> None:
+    answer = Answer(None, Admission(), "health")
+    assert metadata(check_response(answer, Policy())) == {"anonymous": True, "rule": "health"}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from sidecar.authorization.admission import Admission, admit
 from sidecar.authorization.credentials import Removal
-from sidecar.authorization.policy import Forward
+from sidecar.authorization.policy import Forward, ForwardedClaim
 from sidecar.token import base64url
 from tests.unit.parties import consumer, verified
 
-SUBJECT = Forward({"x-subject": "sub"})
+SUBJECT = Forward({"x-subject": ForwardedClaim("sub")})
 NOTHING = Removal()
 
 JSON = st.recursive(
@@ -24,7 +24,7 @@ PATHS = st.sampled_from(["sub", "roles", "realm.roles", "realm.x", "absent"])
 HEADERS = st.sampled_from(["x-a", "x-b", "cookie", "authorization"])
 FORWARD = st.builds(
     Forward,
-    headers=st.dictionaries(HEADERS, PATHS),
+    headers=st.dictionaries(HEADERS, st.builds(ForwardedClaim, PATHS, st.booleans())),
     payload_header=st.sampled_from(["", "x-payload"]),
     consumer_header=st.sampled_from(["", "x-consumer"]),
     label_headers=st.dictionaries(st.just("x-plan"), st.sampled_from(["plan", "absent"])),
@@ -80,7 +80,9 @@ def test_a_claim_replaces_what_the_client_sent() -> None:
     ],
 )
 def test_paths(claims: dict[str, Any], roles: str) -> None:
-    admission = admit(verified(claims), Forward({"x-roles": "realm.roles"}), NOTHING)
+    admission = admit(
+        verified(claims), Forward({"x-roles": ForwardedClaim("realm.roles")}), NOTHING
+    )
     assert admission.set_headers == {"x-roles": roles}
 
 
@@ -133,7 +135,7 @@ def test_a_label_that_can_not_be_sent_is_left_out(label: str) -> None:
     admission = admit(
         verified(by=consumer(plan=label)), Forward(label_headers={"x-plan": "plan"}), NOTHING
     )
-    assert admission == Admission({}, ("x-plan",))
+    assert admission == Admission({}, ("x-plan",), left_out=("x-plan",))
 
 
 TAKEN_OUT = Removal(("authorization",), ("access_token",), {"cookie": "x=1"})
@@ -150,31 +152,31 @@ TAKEN_OUT = Removal(("authorization",), ("access_token",), {"cookie": "x=1"})
         ),
         pytest.param(Forward(remove_token=False), TAKEN_OUT, Admission(), id="token kept"),
         pytest.param(
-            Forward({"x-subject": "sub"}, remove_token=False),
+            Forward({"x-subject": ForwardedClaim("sub")}, remove_token=False),
             TAKEN_OUT,
             Admission({"x-subject": "alice"}),
             id="token kept, claim forwarded",
         ),
         pytest.param(
-            Forward({"authorization": "sub"}),
+            Forward({"authorization": ForwardedClaim("sub")}),
             TAKEN_OUT,
             Admission({"cookie": "x=1", "authorization": "alice"}, (), ("access_token",)),
             id="a claim in the token's place",
         ),
         pytest.param(
-            Forward({"authorization": "absent"}, remove_token=False),
+            Forward({"authorization": ForwardedClaim("absent")}, remove_token=False),
             TAKEN_OUT,
             Admission({}, ("authorization",)),
             id="an absent claim in the token's place, token kept",
         ),
         pytest.param(
-            Forward({"cookie": "sub"}),
+            Forward({"cookie": ForwardedClaim("sub")}),
             TAKEN_OUT,
             Admission({"cookie": "alice"}, ("authorization",), ("access_token",)),
             id="a claim as the cookie",
         ),
         pytest.param(
-            Forward({"cookie": "absent"}),
+            Forward({"cookie": ForwardedClaim("absent")}),
             TAKEN_OUT,
             Admission({}, ("authorization", "cookie"), ("access_token",)),
             id="an absent claim as the cookie: the client's other cookies can't stand for it",
@@ -190,3 +192,12 @@ def test_no_cookie_or_claim_is_in_the_repr() -> None:
         verified({"sub": "MARKER"}), SUBJECT, Removal((), (), {"cookie": "other=MARKER"})
     )
     assert "MARKER" not in repr(admission)
+
+
+def test_without_a_token_every_forwarded_header_is_removed() -> None:
+    admission = admit(None, CONSUMER, TAKEN_OUT, ["x_plan"])
+    assert admission == Admission(
+        {"cookie": "x=1"},
+        ("authorization", "x-consumer", "x-plan", "x-team", "x_plan"),
+        ("access_token",),
+    )

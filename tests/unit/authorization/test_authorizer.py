@@ -5,7 +5,7 @@ import pytest
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import authorize, denied
 from sidecar.authorization.denial import Denial, deny
-from sidecar.authorization.policy import CookieSource, Forward, Policy
+from sidecar.authorization.policy import CookieSource, Forward, ForwardedClaim, Policy
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
 from tests.unit.authorization.places import bearer, cookies, request
@@ -33,7 +33,9 @@ EXPIRED = Refusal(Reason.EXPIRED, "expired 1 s ago", "corp")
 async def test_a_good_token_passes_and_is_taken_out() -> None:
     judge, good = Judge(verified({"sub": "alice"})), verified({"sub": "alice"})
     answer = await authorize(
-        bearer("Bearer a.b.c"), Policy(forward=Forward({"x-subject": "sub"})), judge.decide
+        bearer("Bearer a.b.c"),
+        Policy(forward=Forward({"x-subject": ForwardedClaim("sub")})),
+        judge.decide,
     )
     assert answer.verdict == good
     assert answer.outcome == Admission({"x-subject": "alice"}, ("authorization",))

@@ -4,13 +4,15 @@ import pytest
 
 from sidecar.authorization.admission import Admission, admit
 from sidecar.authorization.credentials import Removal
-from sidecar.authorization.policy import Forward
+from sidecar.authorization.policy import Forward, ForwardedClaim
 from tests.unit.parties import verified
 
 
 def forwarded(claim: Any) -> Admission:
     """What the upstream is told of one claim."""
-    return admit(verified({"claim": claim}), Forward({"x-claim": "claim"}), Removal())
+    return admit(
+        verified({"claim": claim}), Forward({"x-claim": ForwardedClaim("claim")}), Removal()
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,9 +78,30 @@ def test_set(claim: Any, text: str) -> None:
     ],
 )
 def test_left_out_and_removed(claim: Any) -> None:
-    assert forwarded(claim) == Admission({}, ("x-claim",))
+    nothing = claim in ("", [], None)
+    assert forwarded(claim) == Admission({}, ("x-claim",), left_out=() if nothing else ("x-claim",))
+
+
+@pytest.mark.parametrize(
+    ("claim", "text"),
+    [
+        pytest.param({"admin": {"org": "1"}, "ops": {}}, "admin,ops", id="object"),
+        pytest.param({"a,b": 1, "c": 2}, None, id="a name with a comma"),
+        pytest.param({"a\nb": 1}, None, id="a name with a line break"),
+        pytest.param(["admin", "ops"], "admin,ops", id="array, as it is"),
+        pytest.param("admin", "admin", id="string, as it is"),
+        pytest.param({}, None, id="empty object"),
+    ],
+)
+def test_the_names_of_an_object_are_sent_on_request(claim: Any, text: str | None) -> None:
+    forward = Forward({"x-roles": ForwardedClaim("realm.roles", keys=True)})
+    admission = admit(verified({"realm": {"roles": claim}}), forward, Removal())
+    assert admission.set_headers == ({} if text is None else {"x-roles": text})
+    assert admission.remove_headers == (() if text else ("x-roles",))
 
 
 def test_an_absent_claim_is_left_out_and_removed() -> None:
-    admission = admit(verified({"sub": "a"}), Forward({"x-claim": "claim"}), Removal())
+    admission = admit(
+        verified({"sub": "a"}), Forward({"x-claim": ForwardedClaim("claim")}), Removal()
+    )
     assert admission == Admission({}, ("x-claim",))

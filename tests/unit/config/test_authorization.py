@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.authorization import Authorization
+from sidecar.config.authorization import Authorization, ForwardedClaim
 from tests.unit.config.folder import Folder, configuration
 
 LISTENERS = [{"address": "unix:a.sock", "services": ["ext_authz"]}]
@@ -44,7 +44,7 @@ def test_header_names_are_in_lower_case(folder: Folder) -> None:
     )
     assert found.token_from[0].header == "x-token"
     assert found.token_from[0].prefix == ""
-    assert found.forward.headers == {"x-subject": "sub"}
+    assert found.forward.headers == {"x-subject": ForwardedClaim(claim="sub")}
     assert found.forward.payload_header == "x-payload"
     assert found.forward.label_headers == {"x-plan": "plan"}
 
@@ -112,8 +112,8 @@ def test_header_names_are_in_lower_case(folder: Folder) -> None:
         pytest.param(
             {"forward": {"headers": {"x-a": ""}}},
             [
-                "forward.headers.x-a: must be text that is not empty, without control characters; "
-                'it is the text ""'
+                "forward.headers.x-a.claim: must be text that is not empty, without control "
+                'characters; it is the text ""'
             ],
             id="a claim without a path",
         ),
@@ -166,9 +166,20 @@ def test_header_names_are_in_lower_case(folder: Folder) -> None:
             id="a body that there is not",
         ),
         pytest.param(
-            {"rules": []},
-            ["rules: unknown key; known are denied, dynamic_metadata, forward, token_from"],
-            id="rules, which are not there yet",
+            {"forward": {"headers": {"x-a": {"claim": "a", "keys": True}}}},
+            [],
+            id="the names of an object",
+        ),
+        pytest.param(
+            {"forward": {"headers": {"x-a": {"keys": True}}}},
+            ["forward.headers.x-a.claim: is missing"],
+            id="a header without a claim",
+        ),
+        pytest.param({"on_outage": "error"}, [], id="an outage is Envoy's to decide"),
+        pytest.param(
+            {"on_outage": "allow"},
+            ['on_outage: must be deny or error; it is the text "allow"'],
+            id="what nobody should do in an outage",
         ),
     ],
 )

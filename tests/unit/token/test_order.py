@@ -7,10 +7,11 @@ import pytest
 
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import Reason
-from sidecar.token.request import Verdict
+from sidecar.token.request import Demand, Verdict
 from sidecar.token.snapshot import Limits
 from sidecar.token.validator import CHECKS
 from tests.authors import STRANGER
+from tests.refusals import Never
 from tests.tokens import (
     ABSENT,
     NOW,
@@ -24,6 +25,7 @@ from tests.tokens import (
 
 INSIDE = AddressRules(allow=Networks.of([network_range("10.0.0.0/8")]))
 STRICT = issuer(max_age=3600.0, max_lifetime=7200.0, required=("exp", "jti"), addresses=INSIDE)
+DENIED = Demand("rule admin", condition=Never("false"))
 GOOD: dict[str, Any] = {"jti": "1", "tenant": "blue", "scope": "write"}
 FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "type": ({"typ": "x"}, Reason.TYPE_NOT_ALLOWED),
@@ -43,6 +45,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "address": ({"client_address": "11.0.0.1"}, Reason.ADDRESS_DENIED),
     "scopes": ({"scope": "read"}, Reason.SCOPE_INSUFFICIENT),
     "proof": ({"cnf": {}}, Reason.PROOF_INVALID),
+    "rule": ({"demand": DENIED}, Reason.RULE_DENIED),
 }
 HEADER = {"typ", "crit", "x", "alg", "kid"}
 PAIRS = [
@@ -57,7 +60,7 @@ def judge_with(*faults: str) -> Verdict:
     for fault in faults:
         changes |= FAULTS[fault][0]
     header = {name: changes.pop(name) for name in HEADER & changes.keys()}
-    address = changes.pop("client_address")
+    address, demand = changes.pop("client_address"), changes.pop("demand", None)
     return judge(
         mint(header=header, **changes),
         STRICT,
@@ -65,6 +68,7 @@ def judge_with(*faults: str) -> Verdict:
         claims={"tenant": "blue"},
         scopes=("write",),
         client_address=address,
+        demand=demand,
     )
 
 

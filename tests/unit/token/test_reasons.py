@@ -20,7 +20,6 @@ NOT_YET_REACHABLE = {
     Reason.REVOKED,
     Reason.SUBJECT_UNKNOWN,
     Reason.SUBJECT_DISABLED,
-    Reason.RULE_DENIED,
 }
 """What the validator doesn't check yet. Take a reason out here when it gets a row in REFUSALS."""
 

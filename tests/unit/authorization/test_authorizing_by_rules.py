@@ -1,0 +1,184 @@
+"""What a request needs under the rule that it falls under, and what it is changed to."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sidecar.authorization.admission import Admission
+from sidecar.authorization.authorizer import Answer, authorize
+from sidecar.authorization.condition import Bound, Expression
+from sidecar.authorization.denial import Denial
+from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.policy import (
+    BEARER,
+    CookieSource,
+    Forward,
+    ForwardedClaim,
+    Policy,
+    QuerySource,
+)
+from sidecar.authorization.rules import Match, Passage, Rule, Rules
+from sidecar.token.addresses import AddressRules, Networks, network_range
+from sidecar.token.claims import required_claims
+from sidecar.token.reason import Reason
+from sidecar.token.request import Demand, Refusal, Request, Verdict
+from tests.unit.parties import verified
+
+INSIDE = AddressRules(allow=Networks.of([network_range("10.0.0.0/8")]))
+ADMIN = Rule(
+    "rule admin",
+    "admin",
+    audiences=("admin",),
+    scopes=("admin:write",),
+    claims=required_claims({"roles": ["admin"]}),
+    demand=Demand("rule admin", frozenset({"corp"})),
+    condition=Expression.compiled("claims.tenant == request.path"),
+)
+RULES = Rules(
+    [
+        (Match(path="/healthz"), Rule("rule health", "health", Passage.ANONYMOUS)),
+        (Match(path_prefix="/static/"), Rule("rule static", "static", Passage.OPTIONAL)),
+        (
+            Match(path_regex=re.compile("^/internal/"), regex_text="^/internal/"),
+            Rule("2", "", Passage.NONE),
+        ),
+        (Match(path="/inside"), Rule("rule inside", "inside", Passage.ANONYMOUS, addresses=INSIDE)),
+        (Match(path_prefix="/admin/"), ADMIN),
+    ]
+)
+POLICY = Policy(
+    token_from=(BEARER, QuerySource("t"), CookieSource("s")),
+    rules=RULES,
+    forward=Forward({"x-subject": ForwardedClaim("sub")}),
+)
+MISSING = Refusal(Reason.TOKEN_MISSING, "no token was presented")
+EXPIRED = Refusal(Reason.EXPIRED, "expired 1 s ago", "corp")
+
+
+class Judge:
+    """Says what it is told of any token, and that none is missing; remembers what it was asked."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self.asked: list[Request] = []
+
+    async def decide(self, asked: Request) -> Verdict:
+        self.asked.append(asked)
+        return self._verdict if asked.token else MISSING
+
+
+async def answered(
+    target: str, verdict: Verdict | None = None, headers: Any = None, **fields: Any
+) -> Answer:
+    judge = Judge(verdict or verified())
+    request = HttpRequest("GET", "h", target, headers or {}, **fields)
+    return await authorize(request, POLICY, judge.decide)
+
+
+WITH_TOKEN = {"authorization": ("Bearer a.b.c",)}
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "verdict", "reason"),
+    [
+        pytest.param("/healthz", {}, None, None, id="anonymous: no token"),
+        pytest.param("/healthz", WITH_TOKEN, None, None, id="anonymous: a good token"),
+        pytest.param("/healthz", WITH_TOKEN, EXPIRED, Reason.EXPIRED, id="anonymous: a bad one"),
+        pytest.param(
+            "/healthz?t=x", WITH_TOKEN, None, Reason.TOKEN_MALFORMED, id="anonymous: two tokens"
+        ),
+        pytest.param("/static/a", {}, None, None, id="optional: no token"),
+        pytest.param("/static/a", WITH_TOKEN, EXPIRED, None, id="optional: a bad token is none"),
+        pytest.param("/static/a?t=x", WITH_TOKEN, None, None, id="optional: two tokens are none"),
+        pytest.param("/internal/a", WITH_TOKEN, None, Reason.RULE_DENIED, id="denied"),
+        pytest.param("/other", {}, None, Reason.TOKEN_MISSING, id="no rule: a token is needed"),
+        pytest.param("/other", WITH_TOKEN, None, None, id="no rule: any token"),
+        pytest.param("/admin/", {}, None, Reason.TOKEN_MISSING, id="require: no token"),
+        pytest.param("//healthz", {}, None, None, id="the path is normalized"),
+        pytest.param("/x%2F..%2Finternal/a", WITH_TOKEN, None, Reason.RULE_DENIED, id="decoded"),
+        pytest.param("/static/../internal/a", {}, None, Reason.RULE_DENIED, id="resolved"),
+        pytest.param("/x/../healthz", {}, None, Reason.TOKEN_MISSING, id="nothing opens by .."),
+        pytest.param("/x/../healthz", WITH_TOKEN, None, None, id="with a token it is the default"),
+        pytest.param("/healthz%00", {}, None, Reason.RULE_DENIED, id="no path"),
+        pytest.param("/healthz%252f", WITH_TOKEN, None, Reason.RULE_DENIED, id="no one path"),
+        pytest.param("/inside", {}, None, Reason.ADDRESS_DENIED, id="an address is needed"),
+        pytest.param("http://h/healthz", {}, None, Reason.RULE_DENIED, id="absolute form"),
+    ],
+)
+async def test_who_passes(
+    target: str, headers: Any, verdict: Verdict | None, reason: Reason | None
+) -> None:
+    answer = await answered(target, verdict, headers)
+    if reason is None:
+        assert isinstance(answer.outcome, Admission)
+        assert not isinstance(answer.verdict, Refusal)
+    else:
+        assert isinstance(answer.outcome, Denial)
+        assert isinstance(answer.verdict, Refusal)
+        assert answer.verdict.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("address", "passes"),
+    [
+        pytest.param("10.1.2.3", True, id="inside"),
+        pytest.param("11.0.0.1", False, id="outside"),
+        pytest.param("", False, id="unknown"),
+    ],
+)
+async def test_addresses_hold_without_a_token_too(address: str, passes: bool) -> None:
+    answer = await answered("/inside", source_address=address)
+    assert isinstance(answer.outcome, Admission) is passes
+
+
+async def test_who_passes_without_a_token_is_nobody_upstream() -> None:
+    answer = await answered("/healthz", headers={"x-subject": ("root",), "x_subject": ("root",)})
+    assert answer.outcome == Admission({}, ("x-subject", "x_subject"))
+    assert (answer.verdict, answer.rule) == (None, "health")
+
+
+async def test_an_optional_token_that_counts_as_none_is_not_seen_upstream() -> None:
+    answer = await answered(
+        "/static/a?t=x&u=1", EXPIRED, {**WITH_TOKEN, "cookie": ("s=1; other=2",)}
+    )
+    assert answer.outcome == Admission(
+        {"cookie": "other=2"}, ("authorization", "x-subject"), ("t",)
+    )
+
+
+async def test_what_a_rule_requires_is_asked_of_the_token() -> None:
+    judge = Judge(verified())
+    request = HttpRequest("GET", "h", "/admin/%61", WITH_TOKEN, source_address="10.0.0.1")
+    await authorize(request, POLICY, judge.decide)
+    (asked,) = judge.asked
+    assert (asked.token, asked.audiences, asked.scopes) == ("a.b.c", ("admin",), ("admin:write",))
+    assert (asked.claims, asked.client_address) == (ADMIN.claims, "10.0.0.1")
+    assert asked.demand is not None
+    assert isinstance(asked.demand.condition, Bound)
+    assert replace(asked.demand, condition=None) == ADMIN.demand
+    assert asked.demand.condition.why_not({}, {"tenant": "/admin/a"}, None) == ""
+
+
+async def test_a_route_names_a_rule_whatever_that_matches() -> None:
+    assert isinstance((await answered("/anything", rule="health")).outcome, Admission)
+    answer = await answered("/healthz", rule="admin")
+    assert isinstance(answer.verdict, Refusal)
+    assert answer.verdict.reason is Reason.TOKEN_MISSING
+
+
+@pytest.mark.parametrize("policy", [POLICY, replace(POLICY, rules=Rules())])
+async def test_a_rule_that_is_not_there_lets_nobody_pass(policy: Policy) -> None:
+    judge = Judge(verified())
+    request = HttpRequest("GET", "h", "/healthz", WITH_TOKEN, rule="amdin")
+    answer = await authorize(request, policy, judge.decide)
+    assert judge.asked == []
+    assert isinstance(answer.verdict, Refusal)
+    assert answer.verdict.reason is Reason.RULE_DENIED
+    assert '"amdin"' in answer.verdict.message
+
+
+async def test_an_outage_counts_as_no_optional_token() -> None:
+    answer = await answered("/static/a", Refusal(Reason.KEYS_UNAVAILABLE, "away"), WITH_TOKEN)
+    assert isinstance(answer.outcome, Admission)

@@ -1,0 +1,128 @@
+from typing import Any
+
+import pytest
+
+from sidecar.authorization.condition import Expression, InvalidCondition
+from sidecar.authorization.http_request import HttpRequest
+from tests.unit.parties import consumer
+
+REQUEST = HttpRequest(
+    "POST",
+    "shop.example.com",
+    "/a//b?tenant=blue&x=1&x=2&y=%2F",
+    {"x-tenant": ("blue",), "x-many": ("a", "b")},
+)
+CLAIMS: dict[str, Any] = {
+    "sub": "alice",
+    "tenant": "blue",
+    "level": 3,
+    "ratio": 0.5,
+    "admin": True,
+    "roles": ["ops", "dev"],
+    "org": {"id": 7},
+    "nothing": None,
+}
+HEADER = {"alg": "ES256", "typ": "at+jwt"}
+
+
+def why_not(
+    text: str, claims: dict[str, Any] | None = None, by: Any = None, request: HttpRequest = REQUEST
+) -> str:
+    bound = Expression.compiled(text).about(request, "/a/b")
+    return bound.why_not(HEADER, CLAIMS if claims is None else claims, by)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'claims.tenant == request.headers["x-tenant"]',
+        'request.headers["x-many"] == "a,b"',
+        "claims.level >= 3 && claims.ratio < 1.0",
+        "claims.admin",
+        '"ops" in claims.roles',
+        'claims.roles.exists(role, role.startsWith("d"))',
+        "claims.org.id == 7",
+        "claims.nothing == null",
+        "has(claims.sub) && !has(claims.email)",
+        'header.typ == "at+jwt"',
+        'request.method == "POST" && request.host == "shop.example.com"',
+        'request.path == "/a/b"',
+        'request.query.tenant == claims.tenant && request.query.y == "/"',
+        'request.query.x == ["1", "2"]',
+        "consumer == null",
+        'claims.sub.matches("^al.*")',
+        "true",
+    ],
+)
+def test_what_is_met(text: str) -> None:
+    assert why_not(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param('claims.tenant == "red"', 'not met: "claims.tenant ==', id="false"),
+        pytest.param('claims.email == "a"', 'Key not found in map : "email"', id="no such claim"),
+        pytest.param("claims.sub > 1", "can't be evaluated", id="types that do not compare"),
+        pytest.param("claims.level / 0 == 1", "divide by zero", id="division by zero"),
+        pytest.param("claims.sub", "of type string", id="no boolean"),
+        pytest.param("claims.nothing", "of type null", id="null"),
+        pytest.param('consumer.name == "jack"', "can't be evaluated", id="no consumer"),
+        pytest.param('request.headers["x-other"] == ""', "x-other", id="no such header"),
+    ],
+)
+def test_what_is_not_met_or_fails(text: str, words: str) -> None:
+    assert words in why_not(text)
+
+
+def test_a_consumer_and_its_labels() -> None:
+    by = consumer("jack", plan="gold")
+    assert why_not('consumer.name == "jack" && consumer.labels.plan == "gold"', by=by) == ""
+    assert "not met" in why_not('consumer.labels.plan == "free"', by=by)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"sub": 10**40}, id="an integer of more than 64 bits"),
+        pytest.param({"sub": "\ud800"}, id="half a surrogate pair"),
+        pytest.param({"sub": 1e400}, id="infinity"),
+    ],
+)
+def test_claims_that_the_runtime_can_not_hold_are_no_error(claims: dict[str, Any]) -> None:
+    assert why_not('claims.sub == "a"', claims) != ""
+
+
+def test_loops_are_bounded() -> None:
+    claims = {"list": list(range(1000))}
+    text = "claims.list.all(a, claims.list.all(b, a + b >= 0))"
+    assert "budget exceeded" in why_not(text, claims)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("claims.a = 1", "column 10: Syntax error", id="a syntax error"),
+        pytest.param("claims.", "column 8: Syntax error", id="a sudden end"),
+        pytest.param("true &&\n foo", "line 2, column 2: undeclared reference", id="a second line"),
+        pytest.param("token.sub == 'a'", "undeclared reference to 'token.sub'", id="no variable"),
+        pytest.param("1 + 1", "must be true or false; its type is int", id="a number"),
+        pytest.param("'true'", "must be true or false; its type is string", id="text"),
+        pytest.param("(" * 300 + "true" + ")" * 300, "recursion limit", id="too deep"),
+        pytest.param("true || " * 600 + "true", "at most 4096", id="too long"),
+    ],
+)
+def test_an_expression_that_is_none_names_the_column(text: str, words: str) -> None:
+    with pytest.raises(InvalidCondition) as invalid:
+        Expression.compiled(text)
+    assert words in str(invalid.value)
+
+
+def test_only_what_is_named_is_made() -> None:
+    class Untouched(HttpRequest):
+        @property
+        def query(self) -> str:
+            raise AssertionError("the query was read")
+
+    request = Untouched("GET", "h", "/?a=b")
+    assert why_not('claims.sub == "alice"', request=request) == ""

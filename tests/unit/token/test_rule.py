@@ -1,0 +1,170 @@
+"""What a rule demands of the party that a token is from."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from sidecar.token.reason import Reason
+from sidecar.token.request import Demand
+from sidecar.token.snapshot import Consumer
+from tests.authors import STRANGER, key_set
+from tests.refusals import Never
+from tests.tokens import (
+    ABSENT,
+    JACK,
+    JACK_KEY,
+    assert_passes,
+    assert_refused,
+    consumer,
+    consumers,
+    issuer,
+    judge,
+    mint,
+)
+
+OPEN = issuer("open", None, key_set(STRANGER))
+JILL = consumer("jill", STRANGER, "jill-key")
+PARTIES = (issuer(), OPEN, consumers(consumer("jack", JACK)))
+OF_CORP = mint()
+OF_JACK = mint(JACK, iss=ABSENT, key=JACK_KEY)
+OF_NOBODY_KNOWN = mint(STRANGER, iss="https://elsewhere.example")
+
+
+def demand(
+    issuers: list[str] | None = None, consumers: list[str] | None = None, open_issuer: str = ""
+) -> Demand:
+    return Demand(
+        "rule admin",
+        None if issuers is None else frozenset(issuers),
+        None if consumers is None else frozenset(consumers),
+        open_issuer,
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "needs"),
+    [
+        pytest.param(OF_CORP, demand(), id="an issuer, where nobody is named"),
+        pytest.param(OF_JACK, demand(), id="a consumer, where nobody is named"),
+        pytest.param(OF_CORP, demand(issuers=["corp"]), id="the issuer that is named"),
+        pytest.param(OF_CORP, demand(issuers=["x", "corp"], consumers=["y"]), id="one of them"),
+        pytest.param(OF_JACK, demand(consumers=["jack"]), id="the consumer that is named"),
+        pytest.param(OF_JACK, demand(consumers=["*"]), id="any consumer"),
+        pytest.param(OF_JACK, demand(issuers=["x"], consumers=["jack"]), id="or the consumer"),
+        pytest.param(
+            OF_NOBODY_KNOWN,
+            demand(issuers=["open"], open_issuer="open"),
+            id="an issuer of any iss, since it is named",
+        ),
+        pytest.param(
+            mint(STRANGER),
+            demand(issuers=["open"], open_issuer="open"),
+            id="an issuer of any iss, also the iss of another",
+        ),
+        pytest.param(
+            OF_CORP,
+            demand(issuers=["open", "corp"], open_issuer="open"),
+            id="the issuer whose iss it is, beside one of any iss",
+        ),
+        pytest.param(
+            OF_JACK,
+            demand(issuers=["open"], consumers=["jack"], open_issuer="open"),
+            id="the consumer, beside an issuer of any iss",
+        ),
+    ],
+)
+def test_whose_token_passes(token: str, needs: Demand) -> None:
+    assert_passes(judge(token, *PARTIES, demand=needs))
+
+
+@pytest.mark.parametrize(
+    ("token", "needs", "reason", "words"),
+    [
+        pytest.param(
+            OF_CORP,
+            demand(issuers=["open"]),
+            Reason.ISSUER_MISMATCH,
+            ("issuer corp", "rule admin", 'issuer ["open"]'),
+            id="another issuer",
+        ),
+        pytest.param(
+            OF_CORP,
+            demand(consumers=["*"]),
+            Reason.ISSUER_MISMATCH,
+            ("issuer corp", 'consumer ["*"]'),
+            id="an issuer, where consumers are named",
+        ),
+        pytest.param(
+            OF_JACK,
+            demand(issuers=["corp"]),
+            Reason.RULE_DENIED,
+            ("consumer jack", 'issuer ["corp"]'),
+            id="a consumer, where issuers are named",
+        ),
+        pytest.param(
+            OF_JACK,
+            demand(issuers=["corp"], consumers=["jill"]),
+            Reason.RULE_DENIED,
+            ("consumer jack", 'issuer ["corp"] or consumer ["jill"]'),
+            id="another consumer",
+        ),
+        pytest.param(
+            mint(STRANGER, iss=ABSENT, key=JACK_KEY),
+            demand(consumers=["jill"]),
+            Reason.ALGORITHM_NOT_ALLOWED,
+            ("consumer jack",),
+            id="another consumer, whose signature comes first",
+        ),
+        pytest.param(
+            OF_NOBODY_KNOWN,
+            demand(issuers=["corp"]),
+            Reason.ISSUER_UNKNOWN,
+            ("elsewhere",),
+            id="an unknown iss, where no issuer of any iss is named",
+        ),
+        pytest.param(
+            OF_CORP,
+            demand(issuers=["open"], open_issuer="open"),
+            Reason.SIGNATURE_INVALID,
+            (),
+            id="another issuer's key, where one of any iss is named",
+        ),
+    ],
+)
+def test_whose_token_is_refused(
+    token: str, needs: Demand, reason: Reason, words: tuple[str, ...]
+) -> None:
+    assert_refused(judge(token, *PARTIES, demand=needs), reason, *words)
+
+
+class Looking:
+    """A condition that remembers what it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def why_not(
+        self, header: Mapping[str, Any], claims: Mapping[str, Any], by: Consumer | None
+    ) -> str:
+        self.asked.append((header["alg"], claims.get("sub"), by and by.name))
+        return ""
+
+
+def test_a_condition_sees_the_token_and_its_consumer() -> None:
+    looking = Looking()
+    assert_passes(judge(OF_CORP, *PARTIES, demand=Demand("rule 1", condition=looking)))
+    assert_passes(judge(OF_JACK, *PARTIES, demand=Demand("rule 1", condition=looking)))
+    assert set(looking.asked) == {("ES256", "alice", None), ("HS256", "alice", "jack")}
+
+
+def test_no_condition_sees_a_token_that_nobody_signed() -> None:
+    looking = Looking()
+    forged = mint(STRANGER, header={"kid": "k1", "alg": "ES256"})
+    judge(forged, *PARTIES, demand=Demand("rule 1", condition=looking))
+    assert looking.asked == []
+
+
+def test_a_condition_that_is_not_met_is_the_last_reason_but_reuse() -> None:
+    verdict = judge(mint(cnf={}), *PARTIES, demand=Demand("rule 1", condition=Never("false")))
+    assert_refused(verdict, Reason.PROOF_INVALID)
