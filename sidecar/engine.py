@@ -5,12 +5,12 @@ with; where that lacks a key which its issuer may have published since, once mor
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from sidecar.answering import Answers, WithFound
+from sidecar.metrics import Metrics
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.outside import Outside, Question, Unanswered
@@ -67,8 +67,7 @@ class Engine:
         self._used_proofs = ProofMemory(REUSABLE)
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
-        self.left_out: Counter[str] = Counter()
-        """Times that a header for an upstream was left out, as its value can't be sent, by name."""
+        self.metrics = Metrics()
         self._now = now
         self._new_token_id = new_token_id
         self._clock = clock
@@ -153,17 +152,19 @@ class Engine:
     def note_left_out(self, headers: Iterable[str]) -> None:
         """Counts headers that were left out; of each the log tells once."""
         for name in headers:
-            if not self.left_out[name]:
+            if not self.metrics.left_out[name]:
                 log.warning(
                     "header %s is left out where its value has control characters, is longer than "
                     "8 KiB or is a list that commas can't part; more such are only counted",
                     name,
                 )
-            self.left_out[name] += 1
+            self.metrics.left_out[name] += 1
 
     def mint(self, order: Order) -> Minted:
         """The token that was ordered; raises CallFailed where it can't be minted."""
-        return mint(order, self.snapshot, self._now(), self._new_token_id())
+        minted = mint(order, self.snapshot, self._now(), self._new_token_id())
+        self.metrics.issued[minted.signer_name] += 1
+        return minted
 
     def jwks(self) -> str:
         """The signers' public keys as a JWK Set."""

@@ -175,8 +175,10 @@ class Sidecar:
                 problem = str(error).replace("\n", "; ")
                 log.error("the configuration is not reloaded, the old one stays: %s", problem)
                 self._config_error = _cut(problem)
+                self.engine.metrics.reloads["failed"] += 1
                 raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
             self._config_error = ""
+            self.engine.metrics.reloads["changed" if changed else "unchanged"] += 1
             log.info("configuration reloaded%s", "" if changed else ": nothing has changed")
             return changed
 

@@ -6,6 +6,7 @@ error would let the request through.
 
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final
 
 from envoy.config.core.v3 import base_pb2
@@ -46,8 +47,10 @@ class Authorization:
 
         Takes and gives a serialized message, so that one which does not even parse is denied.
         """
+        began = perf_counter()
         policy = self._policy()
         answer, response = await self._answered(message, context, policy)
+        self._engine.metrics.decided("ext_authz", answer.verdict, perf_counter() - began)
         outcome = answer.outcome
         if isinstance(outcome, Denial):
             if policy.fails_on_outage and outcome.failure is Failure.UNAVAILABLE:

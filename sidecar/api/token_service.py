@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError, Message
@@ -34,11 +35,13 @@ class TokenService:
         self, message: messages.ValidateTokenRequest, context: "Context"
     ) -> bytes:
         """Checks a token; gives a serialized ValidateTokenResponse."""
+        began = perf_counter()
         try:
             request = validate_request(message, self._engine.snapshot.limits.json_depth)
             verdict = await self._engine.decide(request, context.time_remaining())
         except CallFailed as failure:
             await abort(context, failure)
+        self._engine.metrics.decided("grpc", verdict, perf_counter() - began)
         return validate_answer(verdict)
 
     async def explain_token(

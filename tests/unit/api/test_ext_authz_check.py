@@ -14,10 +14,18 @@ from sidecar.authorization.policy import (
     Policy,
     QuerySource,
 )
+from sidecar.metrics import Metrics
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
 from tests.unit.api.calls import Call
-from tests.unit.api.checks import CheckRequest, asked, asked_raw, checked, header_options
+from tests.unit.api.checks import (
+    CheckRequest,
+    asked,
+    asked_raw,
+    checked,
+    engine,
+    header_options,
+)
 from tests.unit.parties import NOW, OTHER_KEY, consumer, token, verified
 
 GOOD = token()
@@ -32,6 +40,7 @@ class Judge:
 
     def __init__(self, verdict: Verdict | BaseException) -> None:
         self._verdict = verdict
+        self.metrics = Metrics()
         self.deadlines: list[float | None] = []
 
     async def decide(self, _: Request, deadline: float | None = None) -> Verdict:
@@ -188,3 +197,28 @@ HEADERS = st.dictionaries(
 async def test_whatever_a_client_sends_is_answered(path: str, headers: dict[str, str]) -> None:
     answer = await checked(asked(f"/?access_token={path}", **headers), FORWARD)
     assert answer.WhichOneof("http_response") == "denied_response"
+
+
+async def test_decisions_are_counted() -> None:
+    judge = engine()
+    await checked(asked(authorization=f"Bearer {GOOD}"), judge=judge)
+    await checked(asked(), judge=judge)
+    assert judge.metrics.decisions == {
+        ("ext_authz", "corp", "OK"): 1,
+        ("ext_authz", "", "TOKEN_MISSING"): 1,
+    }
+    assert sum(judge.metrics.seconds["ext_authz"].counts) == 2
+
+
+async def test_headers_that_are_left_out_are_counted_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    judge = engine()
+    broken = token(tenant="a\n")
+    message = asked(authorization=f"Bearer {broken}")
+    for _ in range(3):
+        answer = await checked(message, FORWARD, judge)
+        assert "x-tenant" in answer.ok_response.headers_to_remove
+    assert judge.metrics.left_out == {"x-tenant": 3}
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    assert "x-tenant" in caplog.text

@@ -231,3 +231,15 @@ async def test_no_token_is_in_a_log_an_error_or_a_repr(caplog: pytest.LogCapture
     minted = Minted("MARKER", "internal", "id", "k1", "ES256", 0, 1)
     seen = [ended.value.details, answer, validate_request(message, 32), minted, caplog.text]
     assert "MARKER" not in repr(seen)
+
+
+async def test_decisions_are_counted() -> None:
+    judge = Engine(snapshot(key_set()), lambda: NOW, lambda: "id-1")
+    call: Any = Call()
+    for text in (token(), "", ""):
+        await TokenService(judge).validate_token(ValidateTokenRequest(token=text), call)
+    assert judge.metrics.decisions == {
+        ("grpc", "corp", "OK"): 1,
+        ("grpc", "", "TOKEN_MISSING"): 2,
+    }
+    assert sum(judge.metrics.seconds["grpc"].counts) == 3
