@@ -92,7 +92,7 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
         http.host,
         http.path,
         _headers(http),
-        check.attributes.context_extensions.get("rule", ""),
+        rule=check.attributes.context_extensions.get("rule", ""),
     )
 
 

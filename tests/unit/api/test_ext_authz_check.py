@@ -14,6 +14,7 @@ from sidecar.authorization.policy import (
     Policy,
     QuerySource,
 )
+from sidecar.authorization.rules import Match, Rule, Rules
 from sidecar.metrics import Metrics
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
@@ -222,3 +223,25 @@ async def test_headers_that_are_left_out_are_counted_and_told_once(
     assert judge.metrics.left_out == {"x-tenant": 3}
     assert [one.levelname for one in caplog.records] == ["WARNING"]
     assert "x-tenant" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rule", "status"),
+    [
+        pytest.param("admin", 403, id="a rule that demands more"),
+        pytest.param("open", 0, id="a rule that demands less"),
+        pytest.param("amdin", 403, id="a rule that is not there"),
+        pytest.param("", 0, id="no rule: that which matches"),
+    ],
+)
+async def test_a_route_names_the_rule(rule: str, status: int) -> None:
+    rules = Rules(
+        [
+            (Match(), Rule("rule open", "open")),
+            (Match(), Rule("rule admin", "admin", scopes=("admin",))),
+        ]
+    )
+    message = asked(authorization=f"Bearer {GOOD}")
+    message.attributes.context_extensions["rule"] = rule
+    answer = await checked(message, Policy(rules=rules))
+    assert answer.denied_response.status.code == status
