@@ -60,7 +60,7 @@ class Sidecar:
         self.engine.seen_tokens = _memory(configuration.settings.cache)
         self.health = Health()
         self.listeners = Listeners(self._bind)
-        self._http = HttpListener(self.engine, self.missing)
+        self._http = HttpListener(self.engine, self.missing, lambda: self._generation.policy)
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()
         self._reloading = asyncio.Lock()

@@ -85,6 +85,37 @@ async def envoy(template: str, values: Mapping[str, object]) -> AsyncIterator[st
         yield url
 
 
+NGINX = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr error;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include site.conf;
+}
+"""
+"""What is around a server: one process, of the user who starts it, and all its files beside it."""
+
+
+@asynccontextmanager
+async def nginx(directory: Path, site: str) -> AsyncIterator[str]:
+    """nginx with a site that listens on port 80, which becomes a free one; gives its URL."""
+    port = free_port()
+    (directory / "nginx.conf").write_text(NGINX)
+    (directory / "site.conf").write_text(site.replace("listen 80;", f"listen 127.0.0.1:{port};"))
+    async with process("nginx", "-p", str(directory), "-c", "nginx.conf") as child:
+        url = f"http://127.0.0.1:{port}"
+        await _until_answered(url, child)
+        yield url
+
+
 async def _until_answered(url: str, child: asyncio.subprocess.Process) -> None:
     async with ClientSession() as session, asyncio.timeout(20):
         while child.returncode is None:
@@ -93,4 +124,4 @@ async def _until_answered(url: str, child: asyncio.subprocess.Process) -> None:
                     return
             except ClientError:
                 await asyncio.sleep(0.05)
-    raise RuntimeError(f"Envoy ended with status {child.returncode}")
+    raise RuntimeError(f"the proxy ended with status {child.returncode}")

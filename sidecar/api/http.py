@@ -1,14 +1,19 @@
-"""The HTTP face: liveness, readiness, and the signers' public keys."""
+"""The HTTP face: liveness, readiness, the signers' public keys, and checks for proxies."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
+from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from sidecar.api.check import PATH as CHECK_PATH
+from sidecar.api.check import Check
 from sidecar.api.listener import binding, remove_socket
+from sidecar.authorization.forwarded import MOST_HEADER_BYTES
+from sidecar.authorization.policy import Policy
 from sidecar.config.addresses import Address
 from sidecar.engine import Engine
 from sidecar.readiness import Missing
@@ -16,6 +21,8 @@ from sidecar.readiness import Missing
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JWKS_PATH = "/.well-known/jwks.json"
+_MOST_FIELD_BYTES: Final = 2 * MOST_HEADER_BYTES
+"""Of a header; what is above the bound on all of them, /check itself can still say."""
 _JWKS_HEADERS = {"cache-control": "public, max-age=300"}
 
 
@@ -36,10 +43,11 @@ def application(
     engine: Engine,
     serve: Callable[[], Collection[str]],
     missing: Callable[[], tuple[Missing, ...]],
+    policy: Callable[[], Policy],
 ) -> web.Application:
     """The paths of what `serve` gives at the time, as the setting `http.serve` names it.
 
-    `missing` says what keeps the sidecar from being ready.
+    `missing` says what keeps the sidecar from being ready, `policy` how requests are authorized.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -71,6 +79,7 @@ def application(
     app.router.add_get("/readyz", only("health", readyz))
     app.router.add_get(JWKS_PATH, only("jwks", jwks))
     app.router.add_get("/.well-known/openid-configuration", only("jwks", discovery))
+    app.router.add_route("*", CHECK_PATH, only("check", Check(engine, policy).answer))
     return app
 
 
@@ -93,7 +102,13 @@ async def serving(address: Address, app: web.Application) -> AsyncIterator[Addre
 
     Raises ListenFailed.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, logger=_LOG)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=1.0,
+        logger=_LOG,
+        max_field_size=_MOST_FIELD_BYTES,
+    )
     await runner.setup()
     try:
         with binding(address):

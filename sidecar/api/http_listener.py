@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 
+from sidecar.authorization.policy import Policy
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Http
 from sidecar.engine import Engine
@@ -13,9 +14,15 @@ from sidecar.readiness import Missing
 class HttpListener:
     """At most one listener, as the setting `http` asks for it. Its library loads with it."""
 
-    def __init__(self, engine: Engine, missing: Callable[[], tuple[Missing, ...]]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        missing: Callable[[], tuple[Missing, ...]],
+        policy: Callable[[], Policy],
+    ) -> None:
         self._engine = engine
         self._missing = missing
+        self._policy = policy
         self._settings: Http | None = None
         self._serving = _Serving()
         self._next = _Serving()
@@ -30,7 +37,7 @@ class HttpListener:
         """Listens on an address that is new; raises ListenFailed, and has then changed nothing."""
         now = self._settings
         if wanted is not None and (now is None or now.address != wanted.address):
-            await self._next.open(wanted, self._engine, self._missing)
+            await self._next.open(wanted, self._engine, self._missing, self._policy)
 
     async def abandon(self) -> None:
         """Gives up what was prepared."""
@@ -62,13 +69,17 @@ class _Serving:
         self._stack = AsyncExitStack()
 
     async def open(
-        self, wanted: Http, engine: Engine, missing: Callable[[], tuple[Missing, ...]]
+        self,
+        wanted: Http,
+        engine: Engine,
+        missing: Callable[[], tuple[Missing, ...]],
+        policy: Callable[[], Policy],
     ) -> None:
         with without_certificates():
             from sidecar.api.http import application, serving
 
         self.serve = wanted.serve
-        app = application(engine, lambda: self.serve, missing)
+        app = application(engine, lambda: self.serve, missing, policy)
         self.address = await self._stack.enter_async_context(serving(wanted.address, app))
 
     async def close(self) -> None:

@@ -63,6 +63,15 @@ def places(sources: tuple[Source, ...]) -> str:
     )
 
 
+def removed_with_token(sources: tuple[Source, ...]) -> frozenset[str]:
+    """Headers that a token may stand in, in lower case."""
+    return frozenset(
+        one.name if isinstance(one, HeaderSource) else "cookie"
+        for one in sources
+        if not isinstance(one, QuerySource)
+    )
+
+
 def _tokens_at(request: HttpRequest, source: Source) -> list[str]:
     if isinstance(source, HeaderSource):
         return _header_tokens(request.values(source.name), source.prefix.lower())

@@ -167,11 +167,18 @@ def _lacking(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
                 (*place, "services"),
                 "issue needs something to sign with: add a signer or a consumer",
             )
-    if "authorization" in top and "ext_authz" not in served:
+    http = top.get("http")
+    checks = "check" in _texts(http.get("serve") if isinstance(http, dict) else None)
+    if checks and not accepted:
+        yield document.problem(
+            ("http", "serve"),
+            "check would accept no token: add an issuer, a consumer or a signer with accept: true",
+        )
+    if "authorization" in top and not checks and "ext_authz" not in served:
         yield document.problem(
             ("authorization",),
-            "would be ignored, as no listener serves ext_authz; add ext_authz to the services of "
-            "a listener, or remove it",
+            "would be ignored, as nothing serves ext_authz or check; add ext_authz to the services "
+            "of a listener or check to http.serve, or remove it",
         )
 
 

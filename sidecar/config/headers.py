@@ -10,7 +10,7 @@ from sidecar.config.section import Matching, fault
 
 TOKEN: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _NEVER_SET: Final = re.compile(
-    r"authorization|host|content-length|transfer-encoding|connection|x-envoy-.*"
+    r"authorization|host|content-length|transfer-encoding|connection|x-envoy-.*|x-accel-.*"
 )
 
 

@@ -1,0 +1,99 @@
+"""/check: HTTP's words in and out, for proxies that ask with a request of their own.
+
+Every path ends in an answer, and only an admission is a 2xx: that is what lets a request through.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+
+from sidecar.authorization.admission import Admission
+from sidecar.authorization.authorizer import authorize, denied
+from sidecar.authorization.denial import Denial
+from sidecar.authorization.forwarded import (
+    MOST_HEADER_BYTES,
+    Undescribed,
+    described,
+    for_upstream,
+)
+from sidecar.authorization.policy import Policy
+from sidecar.engine import FAILED, Engine
+
+PATH: Final = "/check"
+_NO_STORE: Final = {"cache-control": "no-store"}
+
+log = logging.getLogger(__name__)
+
+
+class Check:
+    """The check on one engine and the policy that holds at the time."""
+
+    def __init__(self, engine: Engine, policy: Callable[[], Policy]) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._complained: set[str] = set()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Whether the request that the proxy describes may pass; never raises."""
+        policy = self._policy()
+        try:
+            if _header_bytes(request) > MOST_HEADER_BYTES:
+                problem = f"the headers have more than {MOST_HEADER_BYTES} bytes; send fewer"
+                return _refused(431, problem, policy)
+            return await self._decided(request, policy)
+        except Undescribed as undescribed:
+            return self._bad_request(str(undescribed), policy)
+        except Exception:
+            log.exception("a check over HTTP failed")
+            return _denied(denied(FAILED, policy).outcome)
+
+    async def _decided(self, request: web.Request, policy: Policy) -> web.Response:
+        asked = described(_headers(request))
+        outcome = (await authorize(asked, policy, self._engine.decide)).outcome
+        if not isinstance(outcome, Admission):
+            return _denied(outcome)
+        return web.Response(headers={**for_upstream(outcome, asked, policy), **_NO_STORE})
+
+    def _bad_request(self, problem: str, policy: Policy) -> web.Response:
+        """What is wrong with the proxy is logged, but a client that tries it fills no log."""
+        if problem not in self._complained:
+            self._complained.add(problem)
+            log.warning("%s: %s (this is logged once)", PATH, problem)
+        return _refused(400, problem, policy)
+
+
+def _header_bytes(request: web.Request) -> int:
+    return sum(len(name) + len(value) for name, value in request.raw_headers)
+
+
+def _headers(request: web.Request) -> dict[str, tuple[str, ...]]:
+    headers: dict[str, tuple[str, ...]] = {}
+    for raw_name, raw_value in request.raw_headers:
+        name = raw_name.decode("latin-1").lower()
+        headers[name] = (*headers.get(name, ()), raw_value.decode("utf-8", "replace"))
+    return headers
+
+
+def _denied(outcome: Admission | Denial) -> web.Response:
+    """The denial; an admission in its place would be an error of ours, and passes nothing."""
+    if isinstance(outcome, Admission):
+        return web.Response(status=503, headers=_NO_STORE)
+    return web.Response(
+        status=outcome.http_status, headers={**outcome.headers, **_NO_STORE}, text=outcome.body
+    )
+
+
+def _refused(status: int, problem: str, policy: Policy) -> web.Response:
+    """The refusal of what is no question: there is no reason for it in the contract."""
+    body = {"error": "bad_request", "message": problem}
+    if not policy.json_body:
+        return web.Response(status=status, headers=_NO_STORE)
+    return web.Response(
+        status=status,
+        headers=_NO_STORE,
+        content_type="application/json",
+        text=json.dumps(body),
+    )

@@ -1,0 +1,146 @@
+"""The request that a proxy describes in headers, and what the proxy is told of one that may pass.
+
+nginx, Traefik, Caddy and APISIX ask with a request of their own. It has the client's headers, and
+others in which the proxy says which request it is about. A client can send these too, and there is
+nothing to tell whose they are: so what is missing, repeated or said in two ways is refused.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from sidecar.authorization.admission import Admission
+from sidecar.authorization.credentials import removed_with_token
+from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.policy import Policy
+
+Headers = Mapping[str, tuple[str, ...]]
+
+MOST_HEADER_BYTES: Final = 64 * 1024
+"""Of all headers of a request together; Envoy takes 60 KiB."""
+TARGET_HEADER: Final = "x-forwarded-uri"
+"""In the answer: path and query for the upstream, the token taken out. It begins with a slash, so
+that behind a host it never becomes part of its name."""
+_METHOD: Final = {
+    name: re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+    for name in ("x-original-method", "x-forwarded-method")
+}
+_HOST: Final = {"x-forwarded-host": re.compile(r"[0-9A-Za-z._~%!$&'()*+;=:\[\]-]+")}
+_TARGET: Final = {
+    name: re.compile(r"/[^\s\x00-\x20\x7f\ufffd]*|\*") for name in ("x-original-uri", TARGET_HEADER)
+}
+_URL: Final = "x-original-url"
+_ORIGINAL_URL: Final = re.compile(r"https?://([^/?#]+)(.*)")
+_OF_THE_PROXY: Final = frozenset({"host", "x-forwarded-client-cert"})
+"""Headers that are not the client's: the host of this sidecar, and what only Envoy keeps clean."""
+
+
+class Undescribed(Exception):
+    """It can't be told which request is asked about; the message says why, and the remedy."""
+
+
+def described(headers: Headers) -> HttpRequest:
+    """The request that is asked about; `headers` have lower-case names.
+
+    Raises Undescribed unless method, host and URI are there, each said once or twice alike.
+    """
+    host, target = _original_url(headers)
+    return HttpRequest(
+        _agreed("method", headers, _METHOD),
+        _agreed("host", headers, _HOST, host),
+        _agreed("URI", headers, _TARGET, target),
+        {name: values for name, values in headers.items() if name not in _OF_THE_PROXY},
+        _source_address(headers),
+    )
+
+
+def _agreed(
+    what: str, headers: Headers, forms: Mapping[str, re.Pattern[str]], in_url: str | None = None
+) -> str:
+    """What the headers of these names say, and the URL, if there is one."""
+    said = {name: _single(name, headers) for name in forms if name in headers}
+    for name, value in said.items():
+        if not forms[name].fullmatch(value):
+            raise Undescribed(f"{name} is no {what} of a request; the proxy must set it")
+    if in_url is not None:
+        said[_URL] = in_url
+    if not said:
+        raise Undescribed(f"the {what} of the request is missing; the proxy must set {_any(forms)}")
+    if len(set(said.values())) > 1:
+        raise Undescribed(
+            f"{' and '.join(said)} disagree on the {what} of the request; the proxy must set one "
+            "and remove the other from what the client sent"
+        )
+    return next(iter(said.values()))
+
+
+def _original_url(headers: Headers) -> tuple[str | None, str | None]:
+    """Host and URI of ingress-nginx's X-Original-URL, None where it is not there."""
+    if _URL not in headers:
+        return None, None
+    url = _ORIGINAL_URL.fullmatch(_single(_URL, headers))
+    host, target = url.groups() if url else ("", "")
+    (host_form,), target_form = _HOST.values(), _TARGET[TARGET_HEADER]
+    if not host_form.fullmatch(host) or not target_form.fullmatch(target):
+        raise Undescribed(f"{_URL} is no URL of a request; the proxy must set it")
+    return host, target
+
+
+def _single(name: str, headers: Headers) -> str:
+    values = headers[name]
+    if len(values) > 1:
+        raise Undescribed(
+            f"{name} is there more than once; the proxy must replace what the client sent"
+        )
+    return values[0]
+
+
+def _any(forms: Mapping[str, re.Pattern[str]]) -> str:
+    return " or ".join(forms)
+
+
+def _source_address(headers: Headers) -> str:
+    """The proxy's peer: the last in X-Forwarded-For, to which each proxy adds its own."""
+    values = headers.get("x-forwarded-for", ())
+    return values[-1].rpartition(",")[2].strip() if values else ""
+
+
+def for_upstream(admission: Admission, request: HttpRequest, policy: Policy) -> dict[str, str]:
+    """The headers of the answer, which the proxy is to give the upstream in place of the client's.
+
+    Of those that are forwarded and those that a token may stand in, each that the upstream is to
+    get; the proxy removes the rest of them. Raises Undescribed where the proxy could not.
+    """
+    removed = frozenset(admission.remove_headers)
+    carriers = removed_with_token(policy.token_from) if policy.forward.remove_token else frozenset()
+    for name in sorted(removed - policy.forward.names - carriers):
+        raise Undescribed(
+            f"header {name} is taken for one that is forwarded where _ and - are the same, and "
+            "the proxy can't be told to remove it; remove it there"
+        )
+    headers = dict(admission.set_headers)
+    for name in sorted(carriers - removed - headers.keys()):
+        if request.values(name):
+            headers[name] = _resent(name, request)
+    if request.target.startswith("/"):
+        headers[TARGET_HEADER] = _without(admission.remove_query_parameters, request.target)
+    return headers
+
+
+def _resent(name: str, request: HttpRequest) -> str:
+    value = ("; " if name == "cookie" else ", ").join(request.values(name))
+    if "\ufffd" in value:
+        raise Undescribed(f"header {name} is not in UTF-8, so it can't be sent on; remove it")
+    return value
+
+
+def _without(parameters: tuple[str, ...], target: str) -> str:
+    path, mark, query = target.partition("?")
+    if not parameters:
+        return target
+    rest = "&".join(_kept(parameters, query))
+    return f"{path}?{rest}" if mark and rest else path
+
+
+def _kept(parameters: tuple[str, ...], query: str) -> Iterator[str]:
+    return (pair for pair in query.split("&") if pair.partition("=")[0] not in parameters)

@@ -1,0 +1,257 @@
+"""One table of requests, through a real Envoy and a real nginx, with one sidecar behind both.
+
+The decision is the same, and so is what the upstream sees.
+"""
+
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jwt
+import pytest
+import pytest_asyncio
+
+from deploy.demo.demo import ENVOY
+from deploy.demo.stage import envoy, nginx, sidecar
+from tests.integration.test_envoy import CONFIGURATION, FORWARDED, mint, unverifiable
+from tests.raw_http import Arrived, send, upstream
+
+NGINX = Path("deploy/nginx/jwt-sidecar.conf").read_text()
+HOST = "shop.example.com"
+SHOWN = (*FORWARDED, "authorization", "cookie")
+"""What is compared of the headers at the upstream."""
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(
+        shutil.which("nginx") is None, reason="needs nginx (Debian and Ubuntu: apt install nginx)"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Two proxies before one upstream, and the requests that came to it."""
+
+    urls: Mapping[str, str]
+    arrived: list[Arrived]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    directory = tmp_path_factory.mktemp("proxies")
+    configuration = directory / "jwt-sidecar.yaml"
+    configuration.write_text(
+        CONFIGURATION % ("auto", "http://127.0.0.1:9/jwks.json")
+        + "http: {address: 'unix:http.sock', serve: [check]}\n"
+    )
+    site = NGINX
+    async with AsyncExitStack() as stack:
+        port, arrived = await stack.enter_async_context(upstream())
+        await stack.enter_async_context(sidecar(configuration))
+        for old, new in (
+            ("unix:/run/jwt-sidecar/http.sock", f"unix:{directory}/http.sock"),
+            ("127.0.0.1:8080", f"127.0.0.1:{port}"),
+        ):
+            assert old in site
+            site = site.replace(old, new)
+        values = {"UPSTREAM_PORT": port, "SIDECAR_SOCKET": directory / "sidecar.sock"}
+        urls = {
+            "envoy": await stack.enter_async_context(envoy(ENVOY, values)),
+            "nginx": await stack.enter_async_context(nginx(directory, site)),
+        }
+        yield Stage(urls, arrived)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A request, and what is to come of it.
+
+    `seen` is what the upstream gets of the headers in SHOWN; None: the request does not reach it.
+    """
+
+    name: str
+    status: int = 200
+    method: str = "GET"
+    target: str = "/orders"
+    headers: tuple[tuple[str, str], ...] = ()
+    token: str | None = None
+    seen: Mapping[str, str] = field(default_factory=dict)
+    at: str = ""
+    """The target at the upstream, where it is another one."""
+    challenge: str = ""
+    """How WWW-Authenticate begins."""
+
+    def data(self) -> bytes:
+        """The bytes that a client sends."""
+        headers = [("host", HOST), *self.headers]
+        if self.token is not None:
+            headers.append(("authorization", f"Bearer {self.token}"))
+        fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        return f"{self.method} {self.target} HTTP/1.1\r\n{fields}\r\n".encode()
+
+
+GOOD = mint(realm_access={"roles": ["admin", "ops"]})
+CONSUMER = mint(iss=None, aud=None, key="user-key")
+
+
+def told(token: str, **more: str) -> dict[str, str]:
+    """What the upstream sees of alice's token, with these headers other than usual, "" for none."""
+    usual = {"x-jwt-subject": "alice", "x-jwt-payload": token.split(".")[1]}
+    seen = {**usual, **{name.replace("_", "-"): value for name, value in more.items()}}
+    return {name: value for name, value in seen.items() if value and len(value) <= 8192}
+
+
+ALICE = told(GOOD, x_jwt_roles="admin,ops")
+JACK = told(CONSUMER, x_consumer="jack", x_plan="gold")
+MISSING = 'Bearer realm="shop"'
+INVALID = 'Bearer realm="shop", error="invalid_token", error_description="'
+
+
+def passes(name: str, seen: Mapping[str, str] = ALICE, **more: object) -> Row:
+    more.setdefault("token", GOOD)
+    return Row(name, seen=seen, **more)  # type: ignore[arg-type]
+
+
+def refused(name: str, status: int = 401, challenge: str = INVALID, **more: object) -> Row:
+    return Row(name, status, challenge=challenge, **more)  # type: ignore[arg-type]
+
+
+def both(name: str, **more: object) -> tuple[Row, Row]:
+    """The same request with a token and without."""
+    return (
+        passes(name, **more),
+        refused(f"{name}, without a token", challenge=MISSING, token=None, **more),
+    )
+
+
+def unsigned() -> str:
+    return jwt.encode(jwt.decode(GOOD, options={"verify_signature": False}), "", "none")
+
+
+TOKENS = (
+    refused("no token", challenge=MISSING),
+    passes("a good token"),
+    passes("of a consumer", JACK, token=CONSUMER),
+    refused("expired", token=mint(exp=1_700_000_000)),
+    refused("not yet", token=mint(nbf=int(time.time()) + 86400)),
+    refused("forged", token=GOOD[:-6] + "AAAAAA"),
+    refused("unsigned", token=unsigned()),
+    refused("for somebody else", token=mint(aud="web")),
+    refused("from nobody we know", token=mint(iss="https://evil.example")),
+    refused("without an end", token=mint(exp=None)),
+    refused("of an issuer with other algorithms", token=mint(iss="https://away.example/")),
+    refused("whose keys are not there", 503, "", token=unverifiable()),
+    refused("too large", token="x" * 20_000),
+    refused("empty", token=""),
+    refused("rubbish", token="a.b.c"),
+    refused("two in one header", token=f"{GOOD}, Bearer {GOOD}"),
+    refused("another scheme", challenge=MISSING, headers=(("authorization", "Basic dTpw"),)),
+    passes("scheme in capitals", token=None, headers=(("AUTHORIZATION", f"BEARER {GOOD}"),)),
+    passes("a roomy scheme", token=None, headers=(("authorization", f"bearer   {GOOD} "),)),
+)
+METHODS = tuple(
+    row
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE")
+    for row in both(f"method {method}", method=method, headers=(("content-length", "0"),))
+)
+PATHS = tuple(
+    row
+    for target in (
+        *("/", "//", "//orders", "/orders//1", "/a/../orders", "/./orders", "/orders/."),
+        *("/%2e%2e/orders", "/a%2Forders", "/a%2forders", "/ORDERS", "/%6Frders", "/orders;a=1"),
+        *("/orders?a=1&b=2", "/orders?", "/orders?a=%20&b=+", "/orders?a=/../b", "/orders%3Fa"),
+        *("/check", "/_jwt_sidecars", "/livez", "/orders,/public", "/%E2%82%AC", "/@evil.example"),
+    )
+    for row in both(f"target {target}", target=target)
+)
+QUERY = (
+    passes("query alone", token=None, target=f"/a?access_token={GOOD}", at="/a"),
+    passes("query first", token=None, target=f"/a?access_token={GOOD}&x=1", at="/a?x=1"),
+    passes("query last", token=None, target=f"/a?x=%20&access_token={GOOD}", at="/a?x=%20"),
+    passes("query, encoded", token=None, target=f"/a?x=1&access%5Ftoken={GOOD}", at="/a?x=1"),
+    passes("query and header alike", target=f"/a?access_token={GOOD}&y", at="/a?y"),
+    refused("query and header that differ", target=f"/a?access_token={CONSUMER}", token=GOOD),
+    refused("query twice", target=f"/a?access_token={GOOD}&access_token={GOOD}"),
+    refused("query, empty", target="/a?access_token="),
+)
+COOKIES = (
+    passes("cookie alone", token=None, headers=(("cookie", f"session={GOOD}"),)),
+    passes(
+        "cookie among others",
+        {**ALICE, "cookie": "a=1; b=2"},
+        token=None,
+        headers=(("cookie", f"a=1; session={GOOD}; b=2"),),
+    ),
+    passes("other cookies", {**ALICE, "cookie": "a=1"}, headers=(("cookie", "a=1"),)),
+    passes(
+        "cookie beside another scheme",
+        {**ALICE, "authorization": "Basic dTpw"},
+        token=None,
+        headers=(("cookie", f"session={GOOD}"), ("authorization", "Basic dTpw")),
+    ),
+    refused("cookie twice", headers=(("cookie", f"session={GOOD}; session={GOOD}"),)),
+    refused("cookie, empty", headers=(("cookie", "session="),)),
+    refused("cookie and header that differ", token=GOOD, headers=(("cookie", "session=x"),)),
+)
+CLAIMS = tuple(
+    passes(name, told(token, **more), token=token)
+    for name, token, more in (
+        ("a subject over two lines", mint(sub="a\r\nx-plan: gold"), {"x_jwt_subject": ""}),
+        ("a subject beyond ASCII", mint(sub="Zoë"), {"x_jwt_subject": "Zoë"}),
+        ("a long subject", mint(sub="a" * 5000), {"x_jwt_subject": "a" * 5000}),
+        ("a subject too long for a header", mint(sub="a" * 8193), {"x_jwt_subject": ""}),
+        ("no subject", mint(sub=None), {"x_jwt_subject": ""}),
+        ("a role with a comma", mint(realm_access={"roles": ["a,b"]}), {}),
+        ("a role that is a number", mint(realm_access={"roles": 7}), {"x_jwt_roles": "7"}),
+    )
+)
+SMUGGLED = tuple(
+    row
+    for name in FORWARDED
+    for spelled in (name, name.upper(), name.replace("-", "_"), name.title().replace("-", "_"))
+    for row in both(f"client sets {spelled}", headers=((spelled, "mallory"), (spelled, "eve")))
+)
+DESCRIBED = tuple(
+    row
+    for name, value in (
+        ("x-original-uri", "/public"),
+        ("X-Original-URL", "http://other.example/public"),
+        ("x-original-method", "OPTIONS"),
+        ("X-Forwarded-Uri", "/public"),
+        ("x-forwarded-method", "OPTIONS"),
+        ("x-forwarded-host", "other.example"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("x-forwarded-uri", ""),
+    )
+    for row in both(f"client sets {name}: {value}", headers=((name, value), (name, value)))
+)
+ROWS = (*TOKENS, *METHODS, *PATHS, *QUERY, *COOKIES, *CLAIMS, *SMUGGLED, *DESCRIBED)
+
+
+async def test_the_table_is_long_enough() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS) >= 100
+
+
+@pytest.mark.parametrize("proxy", ["envoy", "nginx"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+async def test_a_request_is_decided_alike(stage: Stage, row: Row, proxy: str) -> None:
+    stage.arrived.clear()
+    response = await send(stage.urls[proxy], row.data())
+    assert response.status == row.status
+    challenge = response.headers.get("www-authenticate", "")
+    assert challenge.startswith(row.challenge)
+    assert bool(challenge) == bool(row.challenge)
+    if row.status != 200:
+        assert stage.arrived == []
+        return
+    (seen,) = stage.arrived
+    assert (seen.method, seen.target) == (row.method, row.at or row.target)
+    assert {name: seen.headers.getall(name) for name in SHOWN if name in seen.headers} == {
+        name: [value] for name, value in row.seen.items()
+    }
+    assert not {"mallory", "eve"} & set(seen.headers.values())
