@@ -276,14 +276,32 @@ def test_an_address_is_listened_on_once(
         pytest.param(
             {"authorization": {}},
             [
-                "authorization: would be ignored, as no listener serves ext_authz; add ext_authz "
-                "to the services of a listener, or remove it"
+                "authorization: would be ignored, as nothing serves ext_authz or check; add "
+                "ext_authz to the services of a listener or check to http.serve, or remove it"
             ],
             id="authorization that nobody asks for",
         ),
         pytest.param(
+            {"authorization": {}, "http": {"address": "localhost:1", "serve": ["check"]}},
+            [],
+            id="authorization that HTTP asks for",
+        ),
+        pytest.param(
+            {
+                "issuers": None,
+                "signers": [signer()],
+                "listeners": [listener(services=["issue"])],
+                "http": {"address": "localhost:1", "serve": ["check"]},
+            },
+            [
+                "http.serve: check would accept no token: add an issuer, a consumer or a signer "
+                "with accept: true"
+            ],
+            id="check with a signer that is not accepted",
+        ),
+        pytest.param(
             {"authorization": None, "http": {"address": "localhost:1", "serve": ["metrics"]}},
-            ['http.serve[0]: must be health or jwks; it is the text "metrics"'],
+            ['http.serve[0]: must be health, jwks or check; it is the text "metrics"'],
             id="an HTTP page that there is not yet",
         ),
     ],

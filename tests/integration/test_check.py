@@ -1,0 +1,166 @@
+"""/check of a real sidecar, asked as proxies ask."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, UnixConnector
+
+from tests.integration.test_envoy import CONFIGURATION, bearer, mint
+from tests.running import Running, running
+
+CONFIGURED = (
+    CONFIGURATION % ("auto", "http://127.0.0.1:9/jwks.json")
+    + "http: {address: 'unix:http.sock', serve: [check]}\n"
+)
+TRAEFIK = {
+    "x-forwarded-method": "PUT",
+    "x-forwarded-uri": "/orders",
+    "x-forwarded-host": "shop.example.com",
+}
+
+
+@asynccontextmanager
+async def asking(
+    directory: Path, text: str = CONFIGURED
+) -> AsyncIterator[tuple[ClientSession, Running]]:
+    """A client of the sidecar's HTTP listener."""
+    async with running(directory, text) as sidecar:
+        connector = UnixConnector(str(directory / "http.sock"))
+        async with ClientSession("http://sidecar", connector=connector) as client:
+            yield client, sidecar
+
+
+def with_token(**headers: str) -> dict[str, str]:
+    return {**TRAEFIK, **dict([bearer(mint())]), **headers}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PURGE"])
+async def test_any_method_asks(tmp_path: Path, method: str) -> None:
+    async with asking(tmp_path) as (client, _):
+        async with client.request(method, "/check", headers=with_token()) as answer:
+            assert (answer.status, await answer.text()) == (200, "")
+            assert answer.headers["x-jwt-subject"] == "alice"
+            assert answer.headers["cache-control"] == "no-store"
+            assert "authorization" not in answer.headers
+        async with client.request(method, "/check", headers=TRAEFIK) as answer:
+            assert answer.status == 401
+            assert answer.headers["www-authenticate"] == 'Bearer realm="shop"'
+            assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_denial_is_whole(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (client, _):
+        headers = {**TRAEFIK, "authorization": f"Bearer {mint(aud='web')}"}
+        async with client.get("/check", headers=headers) as answer:
+            assert answer.status == 401
+            assert answer.content_type == "application/json"
+            body = await answer.json()
+    assert (body["error"], body["reason"]) == ("audience_mismatch", "REASON_AUDIENCE_MISMATCH")
+
+
+async def test_a_denial_has_no_body_where_none_is_wanted(tmp_path: Path) -> None:
+    text = CONFIGURED.replace("{realm: shop}", "{realm: shop, body: none}")
+    async with asking(tmp_path, text) as (client, _):
+        for headers, status in ((TRAEFIK, 401), ({}, 400)):
+            async with client.get("/check", headers=headers) as answer:
+                assert (answer.status, await answer.text()) == (status, "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "culprit"),
+    [
+        pytest.param({"x-forwarded-uri": ""}, "x-forwarded-uri", id="an empty URI"),
+        pytest.param({"x-original-uri": "/public"}, "x-original-uri", id="two URIs"),
+        pytest.param({"x_jwt_subject": "mallory"}, "x_jwt_subject", id="a look-alike"),
+        pytest.param({"x-original-url": "/orders"}, "x-original-url", id="no URL"),
+    ],
+)
+async def test_what_leaves_a_doubt_is_400_also_with_a_token(
+    tmp_path: Path, headers: Mapping[str, str], culprit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with asking(tmp_path) as (client, _):
+        for _ in range(2):
+            async with client.get("/check?/public", headers=with_token(**headers)) as answer:
+                assert answer.status == 400
+                assert culprit in json.loads(await answer.text())["message"]
+    assert len([one for one in caplog.messages if culprit in one]) == 1
+
+
+async def test_without_a_description_nothing_is_decided_on_the_question_itself(
+    tmp_path: Path,
+) -> None:
+    async with (
+        asking(tmp_path) as (client, _),
+        client.get("/check", headers=dict([bearer(mint())])) as answer,
+    ):
+        assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("size", "status"),
+    [
+        pytest.param(60 * 1024, 200, id="what Envoy takes"),
+        pytest.param(65 * 1024, 431, id="more than is taken"),
+        pytest.param(200 * 1024, 400, id="more than is read"),
+    ],
+)
+async def test_headers_are_bounded(tmp_path: Path, size: int, status: int) -> None:
+    async with asking(tmp_path) as (client, _):
+        headers = with_token(**{"x-large": "a" * size})
+        async with client.get("/check", headers=headers) as answer:
+            assert answer.status == status
+
+
+async def test_many_headers_are_bounded_as_large_ones_are(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (client, _):
+        headers = with_token(**{f"x-{number}": "a" * 1024 for number in range(70)})
+        async with client.get("/check", headers=headers) as answer:
+            assert answer.status == 431
+
+
+async def test_a_body_is_not_waited_for(tmp_path: Path) -> None:
+    async with asking(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "http.sock"))
+        headers = {"host": "sidecar", "content-length": "1000000", **with_token()}
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        writer.write(f"POST /check HTTP/1.1\r\n{''.join(lines)}\r\n".encode())
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.close()
+
+
+async def test_an_error_of_ours_is_503_and_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asking(tmp_path) as (client, one):
+
+        async def fails(*_: object) -> None:
+            raise RuntimeError("marker")
+
+        monkeypatch.setattr(one.sidecar.engine, "decide", fails)
+        async with client.get("/check", headers=with_token()) as answer:
+            assert answer.status == 503
+            assert answer.headers["retry-after"] == "1"
+            assert "marker" not in f"{answer.headers} {await answer.text()}"
+
+
+async def test_it_is_there_only_where_it_is_served_and_goes_with_a_reload(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (client, one):
+        (tmp_path / "jwt-sidecar.yaml").write_text(CONFIGURED.replace("[check]", "[health]"))
+        await one.sidecar.reload()
+        async with client.get("/check", headers=with_token()) as answer:
+            assert answer.status == 404
+
+
+async def test_a_reload_decides_by_the_next_policy(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (client, one):
+        (tmp_path / "jwt-sidecar.yaml").write_text(
+            CONFIGURED.replace("x-jwt-subject: sub", "x-user: sub")
+        )
+        await one.sidecar.reload()
+        async with client.get("/check", headers=with_token()) as answer:
+            assert answer.headers["x-user"] == "alice"
+            assert "x-jwt-subject" not in answer.headers
