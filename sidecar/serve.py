@@ -12,9 +12,10 @@ from typing import Any, Final
 from sidecar import __version__
 from sidecar.api.callers import guarded
 from sidecar.api.health import Health
-from sidecar.api.http_listener import HttpListener
+from sidecar.api.http_listener import Answering, HttpListener
 from sidecar.api.listener import Listener, ListenFailed, bind
 from sidecar.api.listeners import Listeners
+from sidecar.api.metrics import exposed
 from sidecar.api.services import described, handlers
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration, load
@@ -60,7 +61,9 @@ class Sidecar:
         self.engine.seen_tokens = _memory(configuration.settings.cache)
         self.health = Health()
         self.listeners = Listeners(self._bind)
-        self._http = HttpListener(self.engine, self.missing, lambda: self._generation.policy)
+        self._http = HttpListener(
+            Answering(self.engine, self.missing, lambda: self._generation.policy, self.measured)
+        )
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -127,6 +130,17 @@ class Sidecar:
             issuer_statuses(self.engine.snapshot, generation.sources),
             cache_statuses(self.engine.seen_tokens),
             signer_statuses(self.engine.snapshot),
+        )
+
+    def measured(self) -> str:
+        """What a scraper of metrics gets."""
+        return exposed(
+            self.engine.metrics,
+            self.engine.snapshot.issuers.values(),
+            self._generation.sources,
+            cache_statuses(self.engine.seen_tokens),
+            [listener.transport for listener in self.listeners.all],
+            time.time(),
         )
 
     async def refresh_keys(self, issuer_name: str, at_most: float) -> IssuerStatus:

@@ -6,6 +6,7 @@ Every path ends in an answer, and only an admission is a 2xx: that is what lets 
 import json
 import logging
 from collections.abc import Callable
+from time import perf_counter
 from typing import Final
 
 from aiohttp import web
@@ -51,10 +52,14 @@ class Check:
             return _denied(denied(FAILED, policy).outcome)
 
     async def _decided(self, request: web.Request, policy: Policy) -> web.Response:
+        began = perf_counter()
         asked = described(_headers(request))
-        outcome = (await authorize(asked, policy, self._engine.decide)).outcome
+        answer = await authorize(asked, policy, self._engine.decide)
+        self._engine.metrics.decided("http", answer.verdict, perf_counter() - began)
+        outcome = answer.outcome
         if not isinstance(outcome, Admission):
             return _denied(outcome)
+        self._engine.note_left_out(outcome.left_out)
         return web.Response(headers={**for_upstream(outcome, asked, policy), **_NO_STORE})
 
     def _bad_request(self, problem: str, policy: Policy) -> web.Response:

@@ -1,4 +1,4 @@
-"""The HTTP face: liveness, readiness, the signers' public keys, and checks for proxies."""
+"""The HTTP face: liveness, readiness, metrics, the signers' public keys, checks for proxies."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -11,12 +11,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from sidecar.api.check import PATH as CHECK_PATH
 from sidecar.api.check import Check
+from sidecar.api.http_listener import Answering
 from sidecar.api.listener import binding, remove_socket
+from sidecar.api.openmetrics import CONTENT_TYPE
 from sidecar.authorization.forwarded import MOST_HEADER_BYTES
-from sidecar.authorization.policy import Policy
 from sidecar.config.addresses import Address
 from sidecar.engine import Engine
-from sidecar.readiness import Missing
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,28 +39,26 @@ _LOG = logging.getLogger(__name__)
 _LOG.addFilter(_NotTheClients())
 
 
-def application(
-    engine: Engine,
-    serve: Callable[[], Collection[str]],
-    missing: Callable[[], tuple[Missing, ...]],
-    policy: Callable[[], Policy],
-) -> web.Application:
-    """The paths of what `serve` gives at the time, as the setting `http.serve` names it.
-
-    `missing` says what keeps the sidecar from being ready, `policy` how requests are authorized.
-    """
+def application(answering: Answering, serve: Callable[[], Collection[str]]) -> web.Application:
+    """The paths of what `serve` gives at the time, as the setting `http.serve` names it."""
+    engine = answering.engine
 
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        lacks = missing()
+        lacks = answering.missing()
         body = {"ready": not lacks, "missing": [asdict(one) for one in lacks]}
         return web.json_response(body, status=503 if lacks else 200)
 
     async def jwks(_: web.Request) -> web.Response:
         return web.Response(
             text=engine.jwks(), content_type="application/jwk-set+json", headers=_JWKS_HEADERS
+        )
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=answering.metrics().encode(), headers={"content-type": CONTENT_TYPE}
         )
 
     async def discovery(request: web.Request) -> web.Response:
@@ -77,9 +75,10 @@ def application(
     app = web.Application()
     app.router.add_get("/livez", only("health", livez))
     app.router.add_get("/readyz", only("health", readyz))
+    app.router.add_get("/metrics", only("metrics", metrics))
     app.router.add_get(JWKS_PATH, only("jwks", jwks))
     app.router.add_get("/.well-known/openid-configuration", only("jwks", discovery))
-    app.router.add_route("*", CHECK_PATH, only("check", Check(engine, policy).answer))
+    app.router.add_route("*", CHECK_PATH, only("check", Check(engine, answering.policy).answer))
     return app
 
 

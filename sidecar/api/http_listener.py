@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from sidecar.authorization.policy import Policy
 from sidecar.config.addresses import Address
@@ -11,18 +12,24 @@ from sidecar.leaner import without_certificates
 from sidecar.readiness import Missing
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What answers come from."""
+
+    engine: Engine
+    missing: Callable[[], tuple[Missing, ...]]
+    """What keeps the sidecar from being ready."""
+    policy: Callable[[], Policy]
+    """How requests are authorized at the time."""
+    metrics: Callable[[], str]
+    """What a scraper gets."""
+
+
 class HttpListener:
     """At most one listener, as the setting `http` asks for it. Its library loads with it."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        missing: Callable[[], tuple[Missing, ...]],
-        policy: Callable[[], Policy],
-    ) -> None:
-        self._engine = engine
-        self._missing = missing
-        self._policy = policy
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
         self._settings: Http | None = None
         self._serving = _Serving()
         self._next = _Serving()
@@ -37,7 +44,7 @@ class HttpListener:
         """Listens on an address that is new; raises ListenFailed, and has then changed nothing."""
         now = self._settings
         if wanted is not None and (now is None or now.address != wanted.address):
-            await self._next.open(wanted, self._engine, self._missing, self._policy)
+            await self._next.open(wanted, self._answering)
 
     async def abandon(self) -> None:
         """Gives up what was prepared."""
@@ -68,18 +75,12 @@ class _Serving:
         self.serve: Collection[str] = ()
         self._stack = AsyncExitStack()
 
-    async def open(
-        self,
-        wanted: Http,
-        engine: Engine,
-        missing: Callable[[], tuple[Missing, ...]],
-        policy: Callable[[], Policy],
-    ) -> None:
+    async def open(self, wanted: Http, answering: Answering) -> None:
         with without_certificates():
             from sidecar.api.http import application, serving
 
         self.serve = wanted.serve
-        app = application(engine, lambda: self.serve, missing, policy)
+        app = application(answering, lambda: self.serve)
         self.address = await self._stack.enter_async_context(serving(wanted.address, app))
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Collection, Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from sidecar import __version__
 from sidecar.api.openmetrics import Family, counter, gauge, histogram, info, text_of
@@ -15,7 +15,7 @@ class Fetched(Protocol):
     """What is counted of an issuer's remote keys."""
 
     @property
-    def fetches(self) -> Mapping[str, int]:
+    def fetches(self) -> Mapping[Any, int]:
         """How many fetches ended how."""
 
 

@@ -91,6 +91,6 @@ class Http(Section):
 
     address: Address
     """`HOST:PORT` or `unix:PATH`."""
-    serve: OneOrMore[Literal["health", "jwks", "check"]] = ("health", "jwks")
+    serve: OneOrMore[Literal["health", "metrics", "jwks", "check"]] = ("health", "metrics", "jwks")
     """What it serves: `health` is /livez and /readyz, `jwks` the signers' public keys, `check` the
     decision on HTTP requests."""

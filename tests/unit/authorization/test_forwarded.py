@@ -11,6 +11,7 @@ from sidecar.authorization.policy import (
     BEARER,
     CookieSource,
     Forward,
+    ForwardedClaim,
     HeaderSource,
     Policy,
     QuerySource,
@@ -209,7 +210,7 @@ def test_a_certificate_that_no_envoy_vouches_for_is_not_there() -> None:
 
 POLICY = Policy(
     (BEARER, HeaderSource("x-token"), QuerySource("access_token"), CookieSource("session")),
-    Forward({"x-jwt-subject": "sub"}),
+    forward=Forward({"x-jwt-subject": ForwardedClaim("sub")}),
 )
 
 

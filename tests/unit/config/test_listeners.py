@@ -300,8 +300,8 @@ def test_an_address_is_listened_on_once(
             id="check with a signer that is not accepted",
         ),
         pytest.param(
-            {"authorization": None, "http": {"address": "localhost:1", "serve": ["metrics"]}},
-            ['http.serve[0]: must be health, jwks or check; it is the text "metrics"'],
+            {"authorization": None, "http": {"address": "localhost:1", "serve": ["console"]}},
+            ['http.serve[0]: must be health, metrics, jwks or check; it is the text "console"'],
             id="an HTTP page that there is not yet",
         ),
     ],
