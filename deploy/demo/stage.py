@@ -116,6 +116,18 @@ async def nginx(directory: Path, site: str) -> AsyncIterator[str]:
         yield url
 
 
+@asynccontextmanager
+async def caddy(directory: Path, site: str) -> AsyncIterator[str]:
+    """Caddy with a site that listens on port 80, which becomes a free one; gives its URL."""
+    port = free_port()
+    path = directory / "Caddyfile"
+    path.write_text(site.replace("\n:80 {", f"\nhttp://127.0.0.1:{port} {{"))
+    async with process("caddy", "run", "--adapter", "caddyfile", "--config", str(path)) as child:
+        url = f"http://127.0.0.1:{port}"
+        await _until_answered(url, child)
+        yield url
+
+
 async def _until_answered(url: str, child: asyncio.subprocess.Process) -> None:
     async with ClientSession() as session, asyncio.timeout(20):
         while child.returncode is None:

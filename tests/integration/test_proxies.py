@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -21,6 +22,26 @@ from tests.raw_http import Arrived, send, upstream
 
 NGINX = Path("deploy/nginx/jwt-sidecar.conf").read_text()
 HOST = "shop.example.com"
+RULES = """
+  rules:
+    - match: {path: /healthz}
+      allow: anonymous
+    - match: {path_prefix: /static/}
+      allow: optional
+    - name: admin
+      match: {hosts: [shop.example.com], path_prefix: /admin/, methods: [POST, DELETE]}
+      require:
+        issuers: [corp]
+        scopes: ["admin:write"]
+        claims: {realm_access.roles: [admin]}
+        condition: claims.tenant == request.headers["x-tenant"]
+    - match: {path_prefix: /jack/}
+      require: {consumers: [jack]}
+    - match: {path_prefix: /web/}
+      require: {audiences: [web]}
+    - match: {path_regex: "^/internal/.*"}
+      deny: true
+"""
 SHOWN = (*FORWARDED, "authorization", "cookie")
 """What is compared of the headers at the upstream."""
 
@@ -44,8 +65,10 @@ class Stage:
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     directory = tmp_path_factory.mktemp("proxies")
     configuration = directory / "jwt-sidecar.yaml"
+    text = CONFIGURATION % ("auto", "http://127.0.0.1:9/jwks.json")
+    assert "\n  denied:" in text
     configuration.write_text(
-        CONFIGURATION % ("auto", "http://127.0.0.1:9/jwks.json")
+        text.replace("\n  denied:", f"{RULES}  denied:")
         + "http: {address: 'unix:http.sock', serve: [check]}\n"
     )
     site = NGINX
@@ -120,7 +143,7 @@ def refused(name: str, status: int = 401, challenge: str = INVALID, **more: obje
     return Row(name, status, challenge=challenge, **more)  # type: ignore[arg-type]
 
 
-def both(name: str, **more: object) -> tuple[Row, Row]:
+def both(name: str, **more: Any) -> tuple[Row, Row]:
     """The same request with a token and without."""
     return (
         passes(name, **more),
@@ -229,7 +252,99 @@ DESCRIBED = tuple(
     )
     for row in both(f"client sets {name}: {value}", headers=((name, value), (name, value)))
 )
-ROWS = (*TOKENS, *METHODS, *PATHS, *QUERY, *COOKIES, *CLAIMS, *SMUGGLED, *DESCRIBED)
+ADMIN = mint(scope="read admin:write", realm_access={"roles": ["admin"]}, tenant="blue")
+BLUE = (("x-tenant", "blue"),)
+OF_ADMIN = told(ADMIN, x_jwt_roles="admin")
+SCOPE = 'Bearer realm="shop", error="insufficient_scope", scope="admin:write"'
+NOBODY: Mapping[str, str] = {}
+
+
+def admin(name: str, **more: Any) -> Row:
+    """A request that the rule `admin` is for, refused with 403 unless `status` says otherwise."""
+    usual: dict[str, Any] = {"method": "POST", "target": "/admin/users", "headers": BLUE}
+    usual["headers"] = (*more.pop("headers", BLUE), ("content-length", "0"))
+    status = more.pop("status", 403)
+    challenge = more.pop("challenge", "")
+    return refused(f"admin: {name}", status, challenge, **{**usual, **more})
+
+
+BY_RULE = (
+    passes("anonymous: no token", NOBODY, token=None, target="/healthz"),
+    passes("anonymous: a good token", target="/healthz"),
+    refused("anonymous: a bad token", token="a.b.c", target="/healthz"),
+    passes(
+        "anonymous: a client that sets what is ours",
+        NOBODY,
+        token=None,
+        target="/healthz",
+        headers=tuple((name, "mallory") for name in FORWARDED),
+    ),
+    passes("optional: no token", NOBODY, token=None, target="/static/a.css"),
+    passes("optional: a good token", target="/static/a.css"),
+    passes("optional: a bad token", NOBODY, token="a.b.c", target="/static/a.css"),
+    passes("optional: an expired one", NOBODY, token=mint(exp=1), target="/static/a.css"),
+    passes("optional: two", NOBODY, token=f"{GOOD}, Bearer {GOOD}", target="/static/a.css"),
+    passes(
+        "optional: a bad one in the query",
+        NOBODY,
+        token=None,
+        target="/static/a?access_token=x&y=1",
+        at="/static/a?y=1",
+    ),
+    passes(
+        "admin: all that is needed",
+        OF_ADMIN,
+        token=ADMIN,
+        method="POST",
+        target="/admin/users",
+        headers=(*BLUE, ("content-length", "0")),
+    ),
+    passes("admin: another method", target="/admin/users"),
+    admin("no token", status=401, challenge=MISSING),
+    admin("no scope", token=GOOD, challenge=SCOPE),
+    admin("no role", token=mint(scope="admin:write", tenant="blue"), status=401, challenge=INVALID),
+    admin("another tenant", token=ADMIN, headers=(("x-tenant", "red"),)),
+    admin("no tenant", token=ADMIN, headers=()),
+    admin(
+        "a consumer",
+        token=mint(
+            iss=None,
+            aud=None,
+            key="user-key",
+            scope="admin:write",
+            realm_access={"roles": ["admin"]},
+            tenant="blue",
+        ),
+    ),
+    *(
+        admin(f"by {target}", token=ADMIN, headers=(("x-tenant", "red"),), target=target)
+        for target in (
+            *("//admin/users", "/./admin/users", "/x/../admin/users", "/%61dmin/users"),
+            *("/admin%2Fusers", "/x/..%2fadmin/users", "/x/%2E%2e/admin/users", "/admin/"),
+            *("/admin;x/users", "/static/..;/admin/users", "/admin//users", "/healthz/../admin/a"),
+        )
+    ),
+    refused("a consumer is needed", challenge=INVALID, token=GOOD, target="/jack/a"),
+    passes("the consumer that is needed", JACK, token=CONSUMER, target="/jack/a"),
+    refused("another audience is needed", token=GOOD, target="/web/"),
+    *(
+        refused(f"denied: {target}", 403, "", token=GOOD, target=target)
+        for target in (
+            *("/internal/a", "//internal/a", "/internal/", "/internal%2Fa", "/x/../internal/a"),
+            *("/static/../internal/a", "/static/%2e%2e/internal/a", "/healthz/..%2Finternal/a"),
+        )
+    ),
+    *(
+        refused(f"opened by {target}", challenge=MISSING, token=None, target=target)
+        for target in ("/x/../healthz", "/orders/..%2Fstatic/a", "/a/%2e%2e/static/a")
+    ),
+    *(
+        refused(f"no path: {target}", 403, "", token=GOOD, target=target)
+        for target in ("/static/%252e%252e/internal/a", "/static/%c0%ae%c0%ae/internal/a")
+    ),
+    passes("denied elsewhere", target="/internals"),
+)
+ROWS = (*TOKENS, *METHODS, *PATHS, *QUERY, *COOKIES, *CLAIMS, *SMUGGLED, *DESCRIBED, *BY_RULE)
 
 
 async def test_the_table_is_long_enough() -> None:
