@@ -1,10 +1,13 @@
 """Where the sidecar keeps what outlives a request."""
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field
 
 from sidecar.config.section import Section, Written, fault
 from sidecar.config.surroundings import Surroundings
+from sidecar.config.units import Duration, lasting
 
 _MEMORY: Final = "memory:"
 _SQLITE: Final = "sqlite:"
@@ -39,6 +42,12 @@ class Store(Section):
 
     url: StoreUrl
     """`sqlite:PATH` or `memory:`."""
+    max_staleness: Annotated[Duration, lasting("100ms", "1m")] = Field(
+        default="2s", validate_default=True
+    )
+    """What another sidecar on the same store changed is seen within this."""
+    on_outage: Literal["serve", "deny"] = "serve"
+    """While the store is away: decide by what is known, or refuse what it would be asked for."""
 
 
 def _sqlite_path(path: str, surroundings: Surroundings) -> str:

@@ -25,6 +25,12 @@ def test_without_the_section_there_is_none(folder: Folder) -> None:
     assert folder.load(configuration()).settings.store is None
 
 
+def test_what_is_changed_elsewhere_is_seen_soon_and_an_outage_serves(folder: Folder) -> None:
+    store = folder.load(configuration(store={"url": "memory:"})).settings.store
+    assert store is not None
+    assert (store.max_staleness, store.on_outage) == (2.0, "serve")
+
+
 @pytest.mark.parametrize("url", ["memory:", "sqlite:state.db"])
 def test_what_is_shown_loads_as_the_same(folder: Folder, url: str) -> None:
     shown = show(folder.load(configuration(store={"url": url})))
@@ -78,9 +84,19 @@ def test_what_is_shown_loads_as_the_same(folder: Folder, url: str) -> None:
             id="another database, and no word of its password",
         ),
         pytest.param(
-            {"url": "memory:", "on_outage": "deny"},
-            ".on_outage: unknown key; known are url",
-            id="a setting that is not there yet",
+            {"url": "memory:", "on_outage": "allow"},
+            '.on_outage: must be serve or deny; it is the text "allow"',
+            id="another way with an outage",
+        ),
+        pytest.param(
+            {"url": "memory:", "max_staleness": "99ms"},
+            ".max_staleness: must be at least 100ms and at most 1m; it is 99ms",
+            id="staler than can be kept",
+        ),
+        pytest.param(
+            {"url": "memory:", "max_staleness": "61s"},
+            ".max_staleness: must be at least 100ms and at most 1m; it is 61s",
+            id="staler than anyone wants",
         ),
     ],
 )
