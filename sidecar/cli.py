@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     _add_validate(commands)
     _add_explain(commands)
     _add_issue(commands)
+    _add_revoke(commands)
     _add_decode(commands)
     _add_keys(commands)
     _add_status(commands)
@@ -205,6 +206,26 @@ def _add_issue(commands: Commands) -> None:
         help="into crit; each is the name of a --header",
     )
     issue.set_defaults(run=("tokens", "issue"))
+
+
+def _add_revoke(commands: Commands) -> None:
+    revoke = commands.add_parser(
+        "revoke", help="revoke a token, or all of a subject's or consumer's tokens so far"
+    )
+    _add_token(revoke)
+    _add_address(revoke)
+    for name, metavar, what in (
+        ("refresh-token", "TOKEN", "a refresh token and its family; -: standard input"),
+        ("token-id", "JTI", "a token by its jti, with --issuer and --expires"),
+        ("subject", "SUB", "all tokens of a subject, with --issuer"),
+        ("consumer", "NAME", "all tokens of a consumer"),
+        ("issuer", "ISS", "the iss of the token or subject"),
+        ("expires", "WHEN", "the token's exp: seconds since the epoch, or a time as RFC 3339"),
+        ("issued-before", "WHEN", "only tokens that were issued before; default: now"),
+    ):
+        revoke.add_argument(f"--{name}", metavar=metavar, help=what)
+    revoke.add_argument("--note", metavar="TEXT", default="", help="why, for the sidecar's log")
+    revoke.set_defaults(run=("revoke", "revoke"))
 
 
 def _add_decode(commands: Commands) -> None:

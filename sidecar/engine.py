@@ -14,13 +14,20 @@ from sidecar.metrics import Metrics
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.outside import Outside, Question, Unanswered
-from sidecar.token.reason import CallFailed, Reason
+from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.revocation import (
+    Reference,
+    Revocation,
+    WholeToken,
+    revoked,
+)
+from sidecar.token.revoked import Revoked
 from sidecar.token.seen import SeenTokens
 from sidecar.token.signing import public_jwks
 from sidecar.token.snapshot import Snapshot
-from sidecar.token.validator import Explanation, explain, validate
+from sidecar.token.validator import Explanation, explain, revocation_of, validate
 
 T = TypeVar("T")
 MOST_WAITED: Final = 10.0
@@ -47,6 +54,13 @@ class KeySource(Protocol):
         """Fetches for this `kid` where that is allowed; whether the keys may be others now."""
 
 
+class Revocations(Protocol):
+    """What makes revocations last."""
+
+    async def revoke(self, one: Revocation) -> None:
+        """Returns once it is durable and in effect here; raises CallFailed."""
+
+
 class Engine:
     """Decides and mints with one snapshot at a time.
 
@@ -68,6 +82,9 @@ class Engine:
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
         self.metrics = Metrics()
+        self.revoked: Revoked | None = None
+        """What is revoked; None: nothing."""
+        self.revocations: Revocations | None = None
         self._now = now
         self._new_token_id = new_token_id
         self._clock = clock
@@ -108,13 +125,54 @@ class Engine:
             log.exception("an explanation failed")
             return Explanation(FAILED)
 
+    async def revoke(
+        self, target: WholeToken | Reference, deadline: float | None = None
+    ) -> tuple[Revocation, float]:
+        """Revokes what the target names; gives that, and when it took effect here.
+
+        It is durable then. Raises CallFailed where it can't be.
+        """
+        if isinstance(target, WholeToken):
+            revocation = await self._of_token(target, self._end(deadline))
+        else:
+            revocation = revoked(target, self.snapshot, self._now())
+        if self.revocations is None:
+            raise CallFailed(ErrorReason.NOT_CONFIGURED, "nothing can be revoked here")
+        await self.revocations.revoke(revocation)
+        return revocation, self._now()
+
+    async def _of_token(self, target: WholeToken, ends: float) -> Revocation:
+        request = Request(target.token)
+        found = await self._answered(self._revocation_of, request, ends)
+        if isinstance(found, Refusal) and await self._other_keys(found, ends):
+            found = await self._answered(self._revocation_of, request, ends)
+        if isinstance(found, Revocation):
+            return found
+        again = found.reason in {Reason.KEYS_UNAVAILABLE, Reason.STATE_UNAVAILABLE}
+        raise CallFailed(
+            ErrorReason.STORE_UNAVAILABLE if again else ErrorReason.FIELD_INVALID,
+            f"token: it does not verify: {found.reason.name}: {found.message}",
+            "token",
+        )
+
     def _validate(self, request: Request, outside: Outside) -> Verdict:
         return validate(
-            request, self.snapshot, self._now(), self._used_proofs, self.seen_tokens, outside
+            request,
+            self.snapshot,
+            self._now(),
+            self._used_proofs,
+            self.seen_tokens,
+            outside,
+            self.revoked,
         )
 
     def _explain(self, request: Request, outside: Outside) -> Explanation:
-        return explain(request, self.snapshot, self._now(), self._used_proofs, outside)
+        return explain(
+            request, self.snapshot, self._now(), self._used_proofs, outside, self.revoked
+        )
+
+    def _revocation_of(self, request: Request, outside: Outside) -> Revocation | Refusal:
+        return revocation_of(request, self.snapshot, self._now(), outside)
 
     async def _answered(
         self, judge: Callable[[Request, Outside], T], request: Request, ends: float

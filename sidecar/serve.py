@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Coroutine
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from sidecar import __version__
+from sidecar.answering import Answers
 from sidecar.api.callers import guarded
 from sidecar.api.health import Health
 from sidecar.api.http_listener import Answering, HttpListener
@@ -25,6 +27,8 @@ from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
 from sidecar.readiness import Missing, missing
+from sidecar.state.following import remembering
+from sidecar.state.one_time import OneTimeUses
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
 from sidecar.status import (
@@ -36,7 +40,9 @@ from sidecar.status import (
     issuer_statuses,
     signer_statuses,
 )
+from sidecar.token.checks.one_time import OneTimeUse
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
+from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer
 
@@ -59,6 +65,7 @@ class Sidecar:
         self._watched = configuration.files
         self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
         self.engine.seen_tokens = _memory(configuration.settings.cache)
+        self.engine.revoked = self._revoked = Revoked(secrets.token_hex())
         self.health = Health()
         self.listeners = Listeners(self._bind)
         self._http = HttpListener(
@@ -84,6 +91,10 @@ class Sidecar:
         settings = self.configuration.settings
         async with AsyncExitStack() as stack:
             self._store = await stack.enter_async_context(opened(settings.store))
+            self.engine.revocations = await stack.enter_async_context(
+                remembering(self._store, settings.store, self._revoked)
+            )
+            self.engine.answers = Answers({OneTimeUse: OneTimeUses(self._store)})
             stack.push_async_callback(self._close_generation)
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)

@@ -20,6 +20,7 @@ _SERVED_BY: Final = {
     "ExplainToken": frozenset({"validate"}),
     "GetJwks": frozenset({"validate", "issue"}),
     "IssueToken": frozenset({"issue"}),
+    "RevokeToken": frozenset({"issue"}),
 }
 """Each working method and the services any of which brings it."""
 _NO_ADMIN: Final = {
@@ -84,4 +85,5 @@ def _token_methods(service: TokenService) -> dict[str, Method]:
         "ExplainToken": method(decoding(service.explain_token, messages.ExplainTokenRequest)),
         "GetJwks": method(decoding(service.get_jwks, messages.GetJwksRequest)),
         "IssueToken": method(decoding(service.issue_token, messages.IssueTokenRequest)),
+        "RevokeToken": method(decoding(service.revoke_token, messages.RevokeTokenRequest)),
     }

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 
 from sidecar.api import fields
 from sidecar.api.errors import abort
+from sidecar.api.revoking import log_revocation, target
 from sidecar.engine import Engine
 from sidecar.token.mint import Minted, Order
 from sidecar.token.reason import CallFailed, ErrorReason
@@ -64,6 +65,17 @@ class TokenService:
             return issue_response(self._engine.mint(order(message)))
         except CallFailed as failure:
             await abort(context, failure)
+
+    async def revoke_token(
+        self, message: messages.RevokeTokenRequest, context: "Context"
+    ) -> messages.RevokeTokenResponse:
+        """Revokes what the message names; durable and in effect here before it returns."""
+        try:
+            made, when = await self._engine.revoke(target(message), context.time_remaining())
+        except CallFailed as failure:
+            await abort(context, failure)
+        log_revocation(made, message.note)
+        return messages.RevokeTokenResponse(revoke_time=fields.timestamp(when))
 
     async def get_jwks(
         self, message: messages.GetJwksRequest, context: "Context"

@@ -41,7 +41,7 @@ def validate_request(options: argparse.Namespace) -> messages.ValidateTokenReque
     """What is asked about the token that the options name."""
     try:
         return messages.ValidateTokenRequest(
-            token=_token(options),
+            token=piped_or(options.token),
             issuer_name=options.issuer,
             audiences=options.audience,
             scopes=options.scope,
@@ -76,7 +76,7 @@ def issue(options: argparse.Namespace) -> int:
 
 def decode(options: argparse.Namespace) -> int:
     """Prints header and claims of a token, without verifying anything."""
-    text = _token(options)
+    text = piped_or(options.token)
     if not text:
         raise CommandFailed("no token was presented", REFUSED)
     try:
@@ -94,10 +94,11 @@ def decode(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _token(options: argparse.Namespace) -> str:
-    if options.token not in {None, "-"}:
-        return str(options.token).encode("utf-8", "replace").decode("utf-8")
-    if sys.stdin is None or (options.token is None and sys.stdin.isatty()):
+def piped_or(token: str | None) -> str:
+    """This token, or what standard input has where it is None or `-`."""
+    if token not in {None, "-"}:
+        return str(token).encode("utf-8", "replace").decode("utf-8")
+    if sys.stdin is None or (token is None and sys.stdin.isatty()):
         raise CommandFailed("name a TOKEN, or pipe one into standard input")
     return sys.stdin.buffer.read(_MOST_READ).decode("utf-8", "replace").strip()
 

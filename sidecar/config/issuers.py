@@ -247,6 +247,8 @@ class Issuer(Section):
     """Whether a proof is needed that the presenter holds the token's key (claim `cnf`)."""
     addresses: Maybe[Addresses] = None
     """Which clients' addresses may come with its tokens; absent: any."""
+    one_time: bool = False
+    """Whether each token, known by its `jti`, passes once."""
 
     @property
     def local_keys(self) -> KeySet | None:

@@ -103,6 +103,7 @@ def _issuer_rules(setting: issuers.Issuer) -> ClaimRules:
         scope_claims=setting.scope_claims,
         proof=Binding(setting.proof),
         addresses=setting.addresses.rules if setting.addresses else None,
+        one_time=setting.one_time,
     )
     return rules if setting.profile is None else _as_access_token(rules)
 

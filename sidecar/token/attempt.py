@@ -9,6 +9,7 @@ from sidecar.token.key import Key
 from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.replay import UsedProofs
 from sidecar.token.request import Request
+from sidecar.token.revoked import Revoked
 from sidecar.token.seen import Seen, SeenTokens
 from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
 
@@ -34,6 +35,7 @@ class Attempt:
         "party",
         "proof_id",
         "request",
+        "revoked",
         "rules",
         "scopes",
         "seen",
@@ -41,6 +43,7 @@ class Attempt:
         "snapshot",
         "text",
         "used_proofs",
+        "uses_up",
     )
 
     def __init__(
@@ -51,6 +54,8 @@ class Attempt:
         used_proofs: UsedProofs,
         seen_tokens: SeenTokens | None = None,
         outside: Outside = NOTHING,
+        revoked: Revoked | None = None,
+        uses_up: bool = True,
     ) -> None:
         self.request = request
         self.snapshot = snapshot
@@ -58,6 +63,9 @@ class Attempt:
         self.used_proofs = used_proofs
         self.seen_tokens = seen_tokens
         self.outside = outside
+        self.revoked = revoked
+        self.uses_up = uses_up
+        """Whether what may be used once is used up by passing."""
         self.rules = _NO_RULES
         self.issuer: Issuer | None = None
         self.consumer: Consumer | None = None

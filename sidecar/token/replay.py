@@ -43,21 +43,3 @@ class ProofMemory:
         """Remembers a proof as used at `now`, in seconds."""
         self._queue.append((now + self._lifetime, proof_id))
         self._used.add(proof_id)
-
-
-class UsingNothingUp:
-    """For looking at a proof without using it up."""
-
-    def __init__(self, used: UsedProofs) -> None:
-        self._used = used
-
-    def __contains__(self, proof_id: object) -> bool:
-        """As the memory behind it."""
-        return proof_id in self._used
-
-    def full(self, now: float) -> bool:
-        """As the memory behind it."""
-        return self._used.full(now)
-
-    def add(self, proof_id: bytes, now: float) -> None:
-        """Remembers nothing."""

@@ -49,6 +49,8 @@ class ClaimRules:
     proof: Binding = Binding.WHEN_BOUND
     addresses: AddressRules | None = None
     """Which clients' addresses may come; None: any, known or not."""
+    one_time: bool = False
+    """Whether each token passes once."""
 
 
 @dataclass(frozen=True, slots=True)

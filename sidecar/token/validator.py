@@ -11,11 +11,25 @@ from typing import Final
 
 from sidecar.token import jws
 from sidecar.token.attempt import Attempt
-from sidecar.token.checks import address, claims, form, party, proof, rule, signature, times
+from sidecar.token.checks import (
+    address,
+    claims,
+    form,
+    one_time,
+    party,
+    proof,
+    revocation,
+    rule,
+    signature,
+    times,
+)
+from sidecar.token.claims import time_of
 from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import Reason, Refused, not_configured
-from sidecar.token.replay import UsedProofs, UsingNothingUp
+from sidecar.token.replay import ProofMemory, UsedProofs
 from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.revocation import Revocation, revoked_token, token_name, token_title
+from sidecar.token.revoked import Revoked
 from sidecar.token.seen import SeenTokens
 from sidecar.token.snapshot import Limits, Snapshot
 
@@ -25,14 +39,17 @@ CHECKS: Final = (
     *signature.CHECKS,
     *times.CHECKS,
     *claims.AUDIENCE_AND_CLAIMS,
+    *revocation.CHECKS,
     *address.CHECKS,
     *claims.SCOPES,
     *proof.CHECKS,
     *rule.CHECKS,
     *proof.REPLAY,
+    *one_time.CHECKS,
 )
-"""Every check in the order in which it is made."""
+"""Every check in the order in which it is made. The last uses up what a refused token must not."""
 
+_IDENTIFYING: Final = (*form.CHECKS, *party.CHECKS, *signature.CHECKS)
 _RUNS: Final = tuple(check.run for check in CHECKS)
 _LACKING: Final = {
     "text": "there is no token, or it is too long to be read",
@@ -84,6 +101,7 @@ def validate(
     used_proofs: UsedProofs,
     seen_tokens: SeenTokens | None = None,
     outside: Outside = NOTHING,
+    revoked: Revoked | None = None,
 ) -> Verdict:
     """Whether this token may pass at this moment (seconds since the epoch).
 
@@ -92,13 +110,35 @@ def validate(
     where the request names an issuer that is not there, and Unanswered where `outside` lacks an
     answer.
     """
-    attempt = _attempt(request, snapshot, now, used_proofs, seen_tokens, outside)
+    attempt = _attempt(request, snapshot, now, used_proofs, seen_tokens, outside, revoked)
     try:
         for run in _RUNS:
             run(attempt)
     except Refused as refused:
         return _refusal(attempt, refused)
+    if attempt.proof_id is not None:
+        used_proofs.add(attempt.proof_id, now)
     return _verified(attempt)
+
+
+def revocation_of(
+    request: Request, snapshot: Snapshot, now: float, outside: Outside = NOTHING
+) -> Revocation | Refusal:
+    """What revokes this token by itself, or why it is nobody's whose tokens pass.
+
+    It must verify; what else it says, and whether it has expired, makes no difference. Raises
+    as `validate` does.
+    """
+    attempt = _attempt(request, snapshot, now, ProofMemory(0.0), None, outside, None)
+    try:
+        for check in _IDENTIFYING:
+            check.run(attempt)
+        claims = attempt.jws.unverified_claims
+        name = token_name(attempt.party, claims, attempt.text)
+        title = token_title(attempt.party, claims)
+        return revoked_token(name, title, time_of(claims, "exp"), now)
+    except Refused as refused:
+        return _refusal(attempt, refused)
 
 
 def explain(
@@ -107,12 +147,13 @@ def explain(
     now: float,
     used_proofs: UsedProofs,
     outside: Outside = NOTHING,
+    revoked: Revoked | None = None,
 ) -> Explanation:
     """What `validate` says, and why: every check, the later ones too where they can be made.
 
-    Remembers nothing. Raises CallFailed and Unanswered as `validate` does.
+    Remembers nothing, and uses nothing up. Raises CallFailed and Unanswered as `validate` does.
     """
-    attempt = _attempt(request, snapshot, now, UsingNothingUp(used_proofs), None, outside)
+    attempt = _attempt(request, snapshot, now, used_proofs, None, outside, revoked, uses_up=False)
     refusal = None
     findings = []
     for check in CHECKS:
@@ -144,10 +185,12 @@ def _attempt(
     used_proofs: UsedProofs,
     seen_tokens: SeenTokens | None,
     outside: Outside,
+    revoked: Revoked | None,
+    uses_up: bool = True,
 ) -> Attempt:
     if request.issuer_name and request.issuer_name not in snapshot.issuers:
         raise not_configured("issuer", request.issuer_name, snapshot.issuers, "issuer_name")
-    return Attempt(request, snapshot, now, used_proofs, seen_tokens, outside)
+    return Attempt(request, snapshot, now, used_proofs, seen_tokens, outside, revoked, uses_up)
 
 
 def _verified(attempt: Attempt) -> Verified:

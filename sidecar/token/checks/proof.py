@@ -98,7 +98,6 @@ def _check_replay(attempt: Attempt) -> None:
             Reason.STATE_UNAVAILABLE,
             "more DPoP proofs were used within the last minutes than can be remembered; try again",
         )
-    used.add(proof_id, attempt.now)
 
 
 def _replay(attempt: Attempt) -> str:

@@ -18,7 +18,7 @@ MODULES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py")
 )
 ALLOWED = {
-    *("base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib"),
+    *("array", "base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib"),
     *("bisect", "ipaddress"),
     *("hmac", "json", "math", "re", "sys", "types", "typing", "urllib"),
     *("datetime", "cryptography", "jwt"),

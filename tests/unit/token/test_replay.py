@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.token.dpop import MOST_SKEW, REUSABLE, WINDOW
-from sidecar.token.replay import ProofMemory, UsingNothingUp
+from sidecar.token.replay import ProofMemory
 
 
 def test_a_proof_is_remembered_as_long_as_it_could_pass_again() -> None:
@@ -35,11 +35,3 @@ def test_a_full_memory_takes_another_when_the_oldest_is_past_its_lifetime() -> N
     assert memory.full(9.9)
     assert not memory.full(10.0)
     assert (b"1" in memory, b"2" in memory) == (False, True)
-
-
-def test_looking_at_a_proof_does_not_use_it_up() -> None:
-    memory = ProofMemory(10.0)
-    UsingNothingUp(memory).add(b"1", 0.0)
-    assert b"1" not in memory
-    memory.add(b"1", 0.0)
-    assert b"1" in UsingNothingUp(memory)

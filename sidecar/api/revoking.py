@@ -1,0 +1,88 @@
+"""RevokeToken: what its message names, and what the log says of it."""
+
+import json
+import logging
+from typing import Final
+
+from sidecar.api import fields
+from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.revocation import (
+    LONGEST_ID,
+    ConsumerReference,
+    Reference,
+    Revocation,
+    SubjectReference,
+    TokenReference,
+    WholeToken,
+)
+from sidecar.token.words import moment
+from sidecar.v1 import token_service_pb2 as messages
+
+_LONGEST_NOTE: Final = 1000
+"""Characters: it is for a line of the log."""
+
+log = logging.getLogger(__name__)
+
+
+def target(message: messages.RevokeTokenRequest) -> WholeToken | Reference:
+    """What is to be revoked; raises CallFailed where a field is malformed."""
+    if len(message.note) > _LONGEST_NOTE:
+        raise fields.invalid(
+            "note", f"it has {len(message.note)} characters; at most {_LONGEST_NOTE} are taken"
+        )
+    kind = message.WhichOneof("target")
+    if kind == "token":
+        return WholeToken(_given("token", message.token))
+    if kind == "token_reference":
+        return _token_reference(message.token_reference)
+    if kind == "subject":
+        return _subject_reference(message.subject)
+    if kind == "consumer":
+        return ConsumerReference(_given("consumer", message.consumer))
+    if kind == "refresh_token":
+        raise CallFailed(ErrorReason.NOT_CONFIGURED, "no signer issues refresh tokens here")
+    raise fields.invalid(
+        "target", "it is missing; name a token, token_reference, subject or consumer"
+    )
+
+
+def log_revocation(made: Revocation, note: str) -> None:
+    """One line for what was revoked, and why."""
+    end = "for ever" if made.expire_time is None else f"until {moment(made.expire_time)}"
+    why = f"; note: {json.dumps(note)}" if note else ""
+    log.info("revoked %s, remembered %s%s", made.title, end, why)
+
+
+def _token_reference(message: messages.TokenReference) -> TokenReference:
+    path = "token_reference"
+    if not message.HasField("expire_time"):
+        raise fields.invalid(f"{path}.expire_time", "it is missing; it is the token's exp")
+    return TokenReference(
+        _given(f"{path}.issuer", message.issuer),
+        _identifier(f"{path}.token_id", message.token_id),
+        fields.moment(f"{path}.expire_time", message.expire_time),
+    )
+
+
+def _subject_reference(message: messages.SubjectReference) -> SubjectReference:
+    return SubjectReference(
+        _given("subject.issuer", message.issuer),
+        _identifier("subject.subject", message.subject),
+        fields.moment("subject.issued_before", message.issued_before)
+        if message.HasField("issued_before")
+        else None,
+    )
+
+
+def _given(field: str, text: str) -> str:
+    if not text:
+        raise fields.invalid(field, "it is empty")
+    return text
+
+
+def _identifier(field: str, text: str) -> str:
+    if len(text) > LONGEST_ID:
+        raise fields.invalid(
+            field, f"it has {len(text)} characters; at most {LONGEST_ID} are compared"
+        )
+    return _given(field, text)

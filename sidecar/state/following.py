@@ -1,0 +1,223 @@
+"""Following the store: what other sidecars revoke is known here soon after."""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from sidecar.config.store import Store as Setting
+from sidecar.state.revocations import KIND, Revocations, read
+from sidecar.state.store import MOST_AT_ONCE, Named, Store, StoreFailed
+from sidecar.token.revoked import Revoked
+from sidecar.token.words import moment
+
+_POLLS: Final = 4
+"""How often the store is looked at within `max_staleness`: one look may be late, or fail."""
+_JUMP: Final = 1.0
+"""Seconds by which a clock that was set back differs from one that runs a little slow."""
+_ANCHORS: Final = 1000
+"""Of the records that were read last, so many are known by their names."""
+_MARGIN: Final = 5.0
+"""Seconds by which a store's clock may differ that says what has expired."""
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def remembering(
+    store: Store, setting: Setting | None, revoked: Revoked, now: Callable[[], float] = time.time
+) -> AsyncIterator[Revocations]:
+    """What makes revocations last; what others make is followed inside the block.
+
+    Raises StoreFailed where the store's can't be read at first.
+    """
+    steady = SteadyClock(now, asyncio.get_running_loop().time)
+    revocations = Revocations(store, revoked, steady)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(revocations.finish)
+        if store.is_durable and setting is not None:
+            denies = setting.on_outage == "deny"
+            follower = Follower(store, revoked, setting.max_staleness, denies, now, steady)
+            await stack.enter_async_context(follower.following())
+        yield revocations
+
+
+class SteadyClock:
+    """Seconds since the epoch as the clock has them, but never further on than time has passed.
+
+    What is forgotten by it is not forgotten because a clock was wrong for a moment.
+    """
+
+    def __init__(self, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._offset = now() - monotonic()
+
+    def __call__(self) -> float:
+        """The time."""
+        return min(self._now(), self._offset + self._monotonic())
+
+
+class Follower:
+    """Keeps `revoked` up to date with the store, from the version that was read last.
+
+    `max_staleness` is in seconds. `denies`: nothing may pass while it is exceeded. `steady` never
+    runs ahead of the time that passes; what has ended by it is forgotten.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        revoked: Revoked,
+        max_staleness: float,
+        denies: bool,
+        now: Callable[[], float],
+        steady: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._revoked = revoked
+        self._max_staleness = max_staleness
+        self._denies = denies
+        self._now = now
+        self._loop = asyncio.get_running_loop()
+        self._steady = steady
+        self._anchors: deque[Named] = deque(maxlen=_ANCHORS)
+        self._asked = 0.0
+        self._offset = now() - self._loop.time()
+        self._failures = 0
+        self._late: asyncio.TimerHandle | None = None
+        self._warned_of_newer = False
+
+    @asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """All that is revoked so far is known before the block, and inside it what comes.
+
+        Raises StoreFailed where it can't be read at first.
+        """
+        await self.catch_up()
+        task = asyncio.create_task(self._run(), name="following revocations")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if self._late:
+                self._late.cancel()
+
+    async def catch_up(self) -> None:
+        """Reads what was written since; raises StoreFailed."""
+        if self._was_set_back():
+            self._anchors.clear()
+        if not await self._read_from_anchor():
+            log.warning("the store is not as it was: all revocations are read again")
+            await self._read_behind(0)
+        self._revoked.forget(self._steady())
+        self._is_up_to_date()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except TimeoutError:
+                self._failed("the store does not answer in time")
+            except StoreFailed as failure:
+                self._failed(str(failure))
+            except Exception:
+                log.exception("the revocations of the store can't be followed")
+                self._failures += 1
+
+    async def _look(self) -> None:
+        """Waits for a change, or while the store fails ever longer, and reads what there is."""
+        pause = self._max_staleness / _POLLS
+        if self._failures:
+            await asyncio.sleep(min(pause * 2.0 ** min(self._failures, 30), self._max_staleness))
+        else:
+            async with asyncio.timeout(pause + self._max_staleness):
+                await self._store.wait(KIND, pause)
+        await self.catch_up()
+
+    def _was_set_back(self) -> bool:
+        """Whether the clock was: the store hid what had expired by it, and is to be read again."""
+        offset = self._now() - self._loop.time()
+        back = offset < self._offset - _JUMP
+        self._offset = offset
+        return back
+
+    async def _read_from_anchor(self) -> bool:
+        """Whether what was read last is still there, so that nothing behind it is missed.
+
+        A store that was emptied, or brought back from an older copy, counts its versions anew.
+        """
+        soon = self._now() + _MARGIN
+        while self._anchors and _ends(self._anchors[-1]) <= soon:
+            self._anchors.pop()
+        if not self._anchors:
+            await self._read_behind(0)
+            return True
+        anchor = self._anchors[-1]
+        page = await self._read_page(anchor.record.version - 1)
+        if all(one.name != anchor.name for one in page):
+            return False
+        if len(page) == MOST_AT_ONCE:
+            await self._read_behind(page[-1].record.version)
+        return True
+
+    async def _read_behind(self, version: int) -> None:
+        while len(page := await self._read_page(version)) == MOST_AT_ONCE:
+            version = page[-1].record.version
+
+    async def _read_page(self, after: int) -> tuple[Named, ...]:
+        self._asked = self._loop.time()
+        page = await self._store.changes(KIND, after, MOST_AT_ONCE)
+        known = set()
+        while self._anchors and self._anchors[-1].record.version > after:
+            known.add(self._anchors.pop())
+        for one in page:
+            if one not in known:
+                self._add(one)
+        self._anchors.extend(page)
+        return page
+
+    def _add(self, one: Named) -> None:
+        revocation = read(one)
+        if revocation is not None:
+            self._revoked.add(revocation)
+        elif not self._warned_of_newer:
+            self._warned_of_newer = True
+            log.error(
+                "the store has revocations of a kind that this version does not know, and does not "
+                "hold to; run the newer version that wrote them"
+            )
+
+    def _failed(self, problem: str) -> None:
+        self._failures += 1
+        level = logging.WARNING if self._failures == 1 else logging.DEBUG
+        log.log(level, "revocations made elsewhere can't be read: %s", problem)
+
+    def _is_up_to_date(self) -> None:
+        """As of when the store was asked last; what follows when that is too long ago is told."""
+        if self._failures:
+            log.info("revocations made elsewhere are read again")
+        self._failures = 0
+        self._revoked.unknown_since = None
+        if self._late:
+            self._late.cancel()
+        since = self._now() - (self._loop.time() - self._asked)
+        self._late = self._loop.call_at(self._asked + self._max_staleness, self._is_late, since)
+
+    def _is_late(self, since: float) -> None:
+        if self._denies:
+            self._revoked.unknown_since = since
+        log.warning(
+            "revocations made elsewhere since %s are not known; by store.on_outage, %s meanwhile",
+            moment(since),
+            "every token is refused" if self._denies else "tokens are judged without them",
+        )
+
+
+def _ends(one: Named) -> float:
+    return math.inf if one.record.expire_time is None else one.record.expire_time
