@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from sidecar.token.addresses import AddressRules, Networks, network_range
+from sidecar.token.checks.one_time import Use
 from sidecar.token.dpop import check_dpop
+from sidecar.token.outside import Question
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Demand, Request
@@ -21,6 +23,7 @@ from tests.tokens import (
     consumers,
     issuer,
     mint,
+    revoking,
 )
 
 WEAK = replace(author("RS256", "weak"), private_key=rsa_key("rsa-2047"))
@@ -31,6 +34,7 @@ BOUND = bound()
 PROOF = proof(BOUND)
 USED = ProofMemory(60.0)
 USED.add(check_dpop(Request(BOUND, proof=PROOF), thumbprint(), NOW, 0.0), NOW)
+REVOCABLE = mint(jti="1")
 NINE_KEYS = key_set(*(author("ES256", f"key-{number}", number) for number in range(9)))
 
 
@@ -42,6 +46,16 @@ class Never:
 
     def why_not(self, *_: object) -> str:
         return f"its condition is not met: {self._text}"
+
+
+@dataclass(frozen=True)
+class Used:
+    """Answers of every token alike whether it was used."""
+
+    use: Use
+
+    def answer(self, question: Question[Any], now: float) -> Any:
+        return self.use
 
 
 @dataclass(frozen=True)
@@ -255,6 +269,15 @@ REFUSALS: list[Any] = [
     ),
     pytest.param(
         Case(
+            REVOCABLE,
+            Reason.REVOKED,
+            ('jti "1"', "issuer corp", "was revoked at 2027-01-15T08:00:00Z"),
+            request={"revoked": revoking(REVOCABLE)},
+        ),
+        id="revoked",
+    ),
+    pytest.param(
+        Case(
             mint(scope="read"),
             Reason.SCOPE_INSUFFICIENT,
             ('["write"]', '["read"]'),
@@ -274,6 +297,26 @@ REFUSALS: list[Any] = [
             request={"proof": PROOF, "used": USED},
         ),
         id="a proof is used twice",
+    ),
+    pytest.param(
+        Case(
+            REVOCABLE,
+            Reason.REPLAYED,
+            ('jti "1"', "was used before", "issuer corp has one_time", "new one"),
+            issuer(one_time=True),
+            {"outside": Used(Use.AGAIN)},
+        ),
+        id="a token that passes once is used twice",
+    ),
+    pytest.param(
+        Case(
+            REVOCABLE,
+            Reason.STATE_UNAVAILABLE,
+            ("used before", "store does not answer", "issuer corp has one_time", "try again"),
+            issuer(one_time=True),
+            {"outside": Used(Use.UNKNOWN)},
+        ),
+        id="whether a token was used is not known",
     ),
     pytest.param(
         Case(

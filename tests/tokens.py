@@ -8,9 +8,13 @@ from typing import Any, Final
 
 from sidecar.token.claims import required_claims
 from sidecar.token.keyset import KeySet
+from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory, UsedProofs
 from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.revocation import Reference
+from sidecar.token.revocation import revoked as revocation_by
+from sidecar.token.revoked import Revoked
 from sidecar.token.snapshot import (
     ClaimRules,
     Consumer,
@@ -20,7 +24,14 @@ from sidecar.token.snapshot import (
     Signer,
     Snapshot,
 )
-from sidecar.token.validator import CHECKS, Explanation, Outcome, explain, validate
+from sidecar.token.validator import (
+    CHECKS,
+    Explanation,
+    Outcome,
+    explain,
+    revocation_of,
+    validate,
+)
 from tests.authors import CORP, Author, author, key_set
 
 NOW: Final = 1_800_000_000
@@ -122,20 +133,39 @@ def judge(
     now: float = NOW,
     claims: Mapping[str, Any] | None = None,
     used: UsedProofs | None = None,
+    revoked: Revoked | None = None,
+    outside: Outside = NOTHING,
     **request: Any,
 ) -> Verdict:
     """What the validator says where these are configured, or CORP alone.
 
-    It says the same as the first check that fails in an explanation, and remembers no proof there.
+    It says the same as the first check that fails in an explanation, and uses nothing up there.
     """
     if not any(isinstance(one, Issuer | Consumers) for one in parties):
         parties = (issuer(), *parties)
     asked = Request(token, claims=required_claims(claims or {}), **request)
     used = ProofMemory(60.0) if used is None else used
-    explanation = explain(asked, world(*parties), now, used)
-    verdict = validate(asked, world(*parties), now, used)
+    explanation = explain(asked, world(*parties), now, used, outside, revoked)
+    verdict = validate(asked, world(*parties), now, used, None, outside, revoked)
     assert_explains(explanation, verdict)
     return verdict
+
+
+def revoking(
+    *targets: str | Reference,
+    among: tuple[Issuer | Consumers, ...] = (),
+    now: float = NOW,
+) -> Revoked:
+    """A memory in which these tokens, or what is referred to, are revoked; CORP's without more."""
+    memory, known = Revoked("secret"), world(*(among or (issuer(),)))
+    for target in targets:
+        if isinstance(target, str):
+            found = revocation_of(Request(target), known, now)
+            assert not isinstance(found, Refusal), found
+            memory.add(found)
+        else:
+            memory.add(revocation_by(target, known, now))
+    return memory
 
 
 def assert_explains(explanation: Explanation, verdict: Verdict) -> None:

@@ -61,10 +61,12 @@ def detail(explanation: Explanation, name: str) -> tuple[Outcome, str]:
         ("audience", ('aud is ["orders"]; accepted here is any of ["orders"]',)),
         ("required_claims", ('required are ["exp"]: all there',)),
         ("claim_values", ("no claim needs",)),
+        ("revocation", ("not revoked; 0 revocations are known",)),
         ("address", ("no client address was given", "issuer corp has no addresses")),
         ("scopes", ("none is needed; the token has []",)),
         ("proof", ("bound to no key",)),
         ("replay", ("no DPoP proof was needed",)),
+        ("one_time", ("may be used more than once",)),
     ],
 )
 def test_a_check_that_passed_says_what_was_found(name: str, words: tuple[str, ...]) -> None:

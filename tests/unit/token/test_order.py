@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from sidecar.token.addresses import AddressRules, Networks, network_range
+from sidecar.token.checks.one_time import Use
 from sidecar.token.reason import Reason
 from sidecar.token.request import Demand, Verdict
+from sidecar.token.revocation import SubjectReference
 from sidecar.token.snapshot import Limits
 from sidecar.token.validator import CHECKS
 from tests.authors import STRANGER
-from tests.refusals import Never
+from tests.refusals import Never, Used
 from tests.tokens import (
     ABSENT,
+    ISSUER,
     NOW,
     assert_passes,
     assert_refused,
@@ -21,11 +24,19 @@ from tests.tokens import (
     issuer,
     judge,
     mint,
+    revoking,
 )
 
+REVOKED = revoking(SubjectReference(ISSUER, "eve", None), now=NOW + 7200)
 INSIDE = AddressRules(allow=Networks.of([network_range("10.0.0.0/8")]))
-STRICT = issuer(max_age=3600.0, max_lifetime=7200.0, required=("exp", "jti"), addresses=INSIDE)
 DENIED = Demand("rule admin", condition=Never("false"))
+STRICT = issuer(
+    max_age=3600.0,
+    max_lifetime=7200.0,
+    required=("exp", "jti"),
+    addresses=INSIDE,
+    one_time=True,
+)
 GOOD: dict[str, Any] = {"jti": "1", "tenant": "blue", "scope": "write"}
 FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "type": ({"typ": "x"}, Reason.TYPE_NOT_ALLOWED),
@@ -42,10 +53,12 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "audience": ({"aud": "billing"}, Reason.AUDIENCE_MISMATCH),
     "required_claims": ({"jti": ABSENT}, Reason.CLAIM_MISSING),
     "claim_values": ({"tenant": "red"}, Reason.CLAIM_MISMATCH),
+    "revocation": ({"sub": "eve"}, Reason.REVOKED),
     "address": ({"client_address": "11.0.0.1"}, Reason.ADDRESS_DENIED),
     "scopes": ({"scope": "read"}, Reason.SCOPE_INSUFFICIENT),
     "proof": ({"cnf": {}}, Reason.PROOF_INVALID),
     "rule": ({"demand": DENIED}, Reason.RULE_DENIED),
+    "one_time": ({"used": Use.AGAIN}, Reason.REPLAYED),
 }
 HEADER = {"typ", "crit", "x", "alg", "kid"}
 PAIRS = [
@@ -56,11 +69,12 @@ PAIRS = [
 
 
 def judge_with(*faults: str) -> Verdict:
-    changes = {**GOOD, "client_address": "10.0.0.1"}
+    changes = {**GOOD, "client_address": "10.0.0.1", "used": Use.FIRST}
     for fault in faults:
         changes |= FAULTS[fault][0]
     header = {name: changes.pop(name) for name in HEADER & changes.keys()}
     address, demand = changes.pop("client_address"), changes.pop("demand", None)
+    use = changes.pop("used")
     return judge(
         mint(header=header, **changes),
         STRICT,
@@ -69,6 +83,8 @@ def judge_with(*faults: str) -> Verdict:
         scopes=("write",),
         client_address=address,
         demand=demand,
+        revoked=REVOKED,
+        outside=Used(use),
     )
 
 
@@ -77,7 +93,13 @@ def test_the_token_without_a_fault_passes() -> None:
 
 
 def test_every_check_after_form_has_a_fault_in_the_table() -> None:
-    assert [check.name for check in CHECKS] == ["size", "form", *FAULTS, "replay"]
+    assert [check.name for check in CHECKS] == [
+        "size",
+        "form",
+        *list(FAULTS)[:-1],
+        "replay",
+        "one_time",
+    ]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

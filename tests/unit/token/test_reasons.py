@@ -17,7 +17,6 @@ from tests.tokens import (
 )
 
 NOT_YET_REACHABLE = {
-    Reason.REVOKED,
     Reason.SUBJECT_UNKNOWN,
     Reason.SUBJECT_DISABLED,
 }
