@@ -203,7 +203,7 @@ class Follower:
         if self._failures:
             log.info("revocations made elsewhere are read again")
         self._failures = 0
-        self._revoked.unknown_since = None
+        self._revoked.set_unknown_since(None)
         if self._late:
             self._late.cancel()
         since = self._now() - (self._loop.time() - self._asked)
@@ -211,7 +211,7 @@ class Follower:
 
     def _is_late(self, since: float) -> None:
         if self._denies:
-            self._revoked.unknown_since = since
+            self._revoked.set_unknown_since(since)
         log.warning(
             "revocations made elsewhere since %s are not known; by store.on_outage, %s meanwhile",
             moment(since),

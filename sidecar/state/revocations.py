@@ -99,10 +99,10 @@ def read(named: Named) -> Revocation | None:
         return None
     try:
         members = json.loads(named.record.data)
-        if members["format"] != FORMAT:
-            raise ValueError
         time = float(members["time"])
-    except (KeyError, TypeError, ValueError):
+        if members["format"] != FORMAT or not abs(time) <= LAST_SECOND:
+            raise ValueError
+    except (KeyError, TypeError, ValueError, OverflowError):
         time = LAST_SECOND
         log.error(
             "the record of the revocation of %s is damaged, or of a newer version: it counts for "

@@ -87,7 +87,7 @@ class Marks:
 class Revoked:
     """All that is revoked, as far as this sidecar knows."""
 
-    __slots__ = ("consumers", "subjects", "tokens", "unknown_since")
+    __slots__ = ("consumers", "matters", "subjects", "tokens", "unknown_since")
 
     def __init__(self, secret: str) -> None:
         self.tokens = Marks(secret)
@@ -98,6 +98,8 @@ class Revoked:
         """As subjects."""
         self.unknown_since: float | None = None
         """Since when what others revoke is not known, where nothing may pass then."""
+        self.matters = False
+        """Whether any token could be refused because of this: else a check looks no further."""
 
     def __len__(self) -> int:
         """How many revocations are remembered."""
@@ -115,6 +117,7 @@ class Revoked:
         # A token that was issued within the same second counts as issued before.
         time = int(one.time) if one.kind is Kind.TOKEN else math.ceil(one.time)
         self.of(one.kind).add(one.name, time, end)
+        self.matters = True
 
     def knows(self, one: Revocation) -> bool:
         """Whether something of this name is revoked."""
@@ -124,3 +127,9 @@ class Revoked:
         """Forgets what no token can be refused for any more."""
         for marks in (self.tokens, self.subjects, self.consumers):
             marks.forget(now)
+        self.set_unknown_since(self.unknown_since)
+
+    def set_unknown_since(self, since: float | None) -> None:
+        """What others revoke is not known since then, and nothing may pass; None: it is again."""
+        self.unknown_since = since
+        self.matters = since is not None or len(self) > 0

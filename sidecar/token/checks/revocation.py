@@ -9,7 +9,7 @@ from sidecar.token.words import moment, quoted
 
 def _check_revocation(attempt: Attempt) -> None:
     revoked = attempt.revoked
-    if revoked is None:
+    if revoked is None or not revoked.matters:
         return
     if revoked.unknown_since is not None:
         raise Refused(
