@@ -5,6 +5,7 @@ two; what both have in common is handed over.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_WAITED: Final = 5.0
 """Seconds that a reload waits for the first keys of issuers that are new."""
+
+log = logging.getLogger(__name__)
 
 
 class Generation:
@@ -57,6 +60,7 @@ class Generation:
         Waits for the latter as long as a reload may, where there is one before. Raises StoreFailed;
         then it is to be closed.
         """
+        self._warn_of_loss(store)
         await self._start_generating(store)
         if self._remote:
             self._open_fetching(store)
@@ -87,6 +91,16 @@ class Generation:
         """Ends all that it does; the snapshot stays as it is."""
         self._changed = _nothing
         await self._stack.aclose()
+
+    def _warn_of_loss(self, store: Store) -> None:
+        """Says so where what is used up would not stay so."""
+        for issuer in self.settings.issuers:
+            if issuer.one_time and not store.is_durable:
+                log.warning(
+                    "issuer %s: without a store (setting store) a token that passes once "
+                    "(one_time) passes once more after a restart",
+                    issuer.name,
+                )
 
     async def _start_generating(self, store: Store) -> None:
         if not any(key.generate for signer in self.settings.signers for key in signer.keys):

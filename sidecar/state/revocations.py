@@ -61,7 +61,9 @@ class Revocations:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def _revoke(self, one: Revocation) -> None:
-        if self._store.is_durable:
+        if not self._store.is_durable:
+            self._warn_of_loss()
+        else:
             try:
                 one = await self._written(one)
             except StoreFailed as failure:
@@ -70,6 +72,10 @@ class Revocations:
                 ) from failure
         self._revoked.add(one)
         self.made[one.kind] += 1
+
+    def _warn_of_loss(self) -> None:
+        if not any(self.made.values()):
+            log.warning("without a store (setting store) revocations end with this process")
 
     async def _written(self, one: Revocation) -> Revocation:
         """What the store has of it then: what was there before is not shortened."""

@@ -60,6 +60,11 @@ def built(folder: Folder, **sections: Any) -> Snapshot:
             id="bound tokens only",
         ),
         pytest.param(
+            {"one_time": True},
+            ClaimRules(frozenset({"orders"}), one_time=True),
+            id="tokens that pass once",
+        ),
+        pytest.param(
             {"profile": "access_token", "required": ["exp", "tenant"]},
             ClaimRules(
                 frozenset({"orders"}),

@@ -10,12 +10,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sidecar.token import jws
 from sidecar.token.keyset import KeySet
+from sidecar.token.outside import NOTHING
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.revocation import Revocation
+from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens, digest_of
 from sidecar.token.snapshot import ClaimRules, Issuer, Limits, Snapshot
-from sidecar.token.validator import validate
+from sidecar.token.validator import revocation_of, validate
 from tests.authors import CORP, STRANGER, author, key_set
 from tests.tokens import (
     ABSENT,
@@ -28,6 +31,7 @@ from tests.tokens import (
     consumers,
     issuer,
     mint,
+    revoking,
     rules,
     world,
 )
@@ -76,6 +80,19 @@ def test_a_key_that_is_fetched_anew_verifies_anew(monkeypatch: pytest.MonkeyPatc
     for _ in range(3):
         assert isinstance(ask(seen, TOKEN, world(issuer(keys=key_set(CORP)))), Verified)
     assert verifications.count == 3
+
+
+def test_a_token_that_was_seen_is_refused_from_the_moment_on_when_it_is_revoked() -> None:
+    seen, snapshot, revoked = memory(), world(issuer()), revoking()
+    asked = (Request(TOKEN), snapshot, NOW, ProofMemory(60.0), seen, NOTHING, revoked)
+    assert isinstance(validate(*asked), Verified)
+    revocation = revocation_of(Request(TOKEN), snapshot, NOW)
+    assert isinstance(revocation, Revocation)
+    revoked.add(revocation)
+    verdict = validate(*asked)
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason is Reason.REVOKED
+    assert seen.verified.hits == 1
 
 
 def test_a_key_that_is_gone_verifies_nothing() -> None:
@@ -272,6 +289,7 @@ class Twins(RuleBasedStateMachine):
         self.seen = SeenTokens(VerifiedTokens(2, 300.0), RefusedTokens(2, 10.0))
         self.now = float(NOW)
         self.moment = Moment()
+        self.revoked = Revoked("secret")
 
     @rule(
         change=st.sampled_from(CHANGES),
@@ -297,10 +315,21 @@ class Twins(RuleBasedStateMachine):
     def another_comes(self, token: str) -> None:
         self.present(Request(token))
 
-    def present(self, request: Request) -> None:
-        snapshot = self.moment.world()
-        fresh = validate(request, snapshot, self.now, ProofMemory(60.0))
-        assert validate(request, snapshot, self.now, ProofMemory(60.0), self.seen) == fresh
+    @rule(token=st.sampled_from(TOKENS), first=st.booleans())
+    def is_revoked(self, token: str, first: bool) -> None:
+        """One that was seen before, or any: from this moment on it passes no more."""
+        token = self.tokens[0] if first else token
+        self.present(Request(token))
+        found = revocation_of(Request(token), self.moment.world(), self.now)
+        if isinstance(found, Revocation):
+            self.revoked.add(found)
+        assert isinstance(self.present(Request(token)), Refusal)
+
+    def present(self, request: Request) -> Verdict:
+        asked = (request, self.moment.world(), self.now, ProofMemory(60.0))
+        fresh = validate(*asked, None, NOTHING, self.revoked)
+        assert validate(*asked, self.seen, NOTHING, self.revoked) == fresh
+        return fresh
 
     @invariant()
     def is_bounded(self) -> None:
