@@ -139,6 +139,7 @@ class Engine:
         if self.revocations is None:
             raise CallFailed(ErrorReason.NOT_CONFIGURED, "nothing can be revoked here")
         await self.revocations.revoke(revocation)
+        self.metrics.revocations[revocation.kind.value] += 1
         return revocation, self._now()
 
     async def _of_token(self, target: WholeToken, ends: float) -> Revocation:

@@ -34,8 +34,7 @@ class Revocations:
         self._revoked = revoked
         self._now = now
         self._running: set[asyncio.Task[None]] = set()
-        self.made = dict.fromkeys(Kind, 0)
-        """How many were made here, of each kind."""
+        self._warned = False
 
     async def revoke(self, one: Revocation) -> None:
         """Returns once it is durable and in effect here.
@@ -71,11 +70,11 @@ class Revocations:
                     ErrorReason.STORE_UNAVAILABLE, f"nothing is revoked: {failure}"
                 ) from failure
         self._revoked.add(one)
-        self.made[one.kind] += 1
 
     def _warn_of_loss(self) -> None:
-        if not any(self.made.values()):
+        if not self._warned:
             log.warning("without a store (setting store) revocations end with this process")
+        self._warned = True
 
     async def _written(self, one: Revocation) -> Revocation:
         """What the store has of it then: what was there before is not shortened."""

@@ -81,6 +81,8 @@ async def test_by_reference_subject_and_consumer(sidecar: Running) -> None:
     await revoke(sidecar, consumer="jack")
     assert_refused(await sidecar.validate(token), "REVOKED", "consumer jack")
     assert_valid(await sidecar.validate(await sidecar.issue(subject="alice")))
+    counts = sidecar.sidecar.engine.metrics.revocations
+    assert counts == {"token": 1, "subject": 1, "consumer": 1}
 
 
 async def test_only_tokens_that_were_issued_before_a_time(sidecar: Running) -> None:
