@@ -31,10 +31,7 @@ log = logging.getLogger(__name__)
 async def remembering(
     store: Store, setting: Setting | None, revoked: Revoked, now: Callable[[], float] = time.time
 ) -> AsyncIterator[Revocations]:
-    """What makes revocations last; what others make is followed inside the block.
-
-    Raises StoreFailed where the store's can't be read at first.
-    """
+    """What makes revocations last; what others make is followed inside the block."""
     steady = SteadyClock(now, asyncio.get_running_loop().time)
     revocations = Revocations(store, revoked, steady)
     async with AsyncExitStack() as stack:
@@ -96,9 +93,16 @@ class Follower:
     async def following(self) -> AsyncIterator[None]:
         """All that is revoked so far is known before the block, and inside it what comes.
 
-        Raises StoreFailed where it can't be read at first.
+        Where the store does not answer at first, nothing passes until it does.
         """
-        await self.catch_up()
+        try:
+            await self.catch_up()
+        except StoreFailed as failure:
+            self._failed(str(failure))
+            self._revoked.set_unknown(
+                "what is revoked is not known yet, as the store has not answered since the start; "
+                "try again"
+            )
         task = asyncio.create_task(self._run(), name="following revocations")
         try:
             yield
@@ -203,7 +207,7 @@ class Follower:
         if self._failures:
             log.info("revocations made elsewhere are read again")
         self._failures = 0
-        self._revoked.set_unknown_since(None)
+        self._revoked.set_unknown("")
         if self._late:
             self._late.cancel()
         since = self._now() - (self._loop.time() - self._asked)
@@ -211,7 +215,10 @@ class Follower:
 
     def _is_late(self, since: float) -> None:
         if self._denies:
-            self._revoked.set_unknown_since(since)
+            self._revoked.set_unknown(
+                f"what was revoked since {moment(since)} is not known, as the store does not "
+                "answer, and store.on_outage is deny; try again"
+            )
         log.warning(
             "revocations made elsewhere since %s are not known; by store.on_outage, %s meanwhile",
             moment(since),

@@ -87,7 +87,7 @@ class Marks:
 class Revoked:
     """All that is revoked, as far as this sidecar knows."""
 
-    __slots__ = ("consumers", "matters", "subjects", "tokens", "unknown_since")
+    __slots__ = ("consumers", "matters", "subjects", "tokens", "unknown")
 
     def __init__(self, secret: str) -> None:
         self.tokens = Marks(secret)
@@ -96,8 +96,8 @@ class Revoked:
         """Marked with the time before which tokens must be issued to be revoked."""
         self.consumers = Marks(secret)
         """As subjects."""
-        self.unknown_since: float | None = None
-        """Since when what others revoke is not known, where nothing may pass then."""
+        self.unknown = ""
+        """Why nothing may pass, as it is not known what is revoked; empty where it is."""
         self.matters = False
         """Whether any token could be refused because of this: else a check looks no further."""
 
@@ -127,9 +127,9 @@ class Revoked:
         """Forgets what no token can be refused for any more."""
         for marks in (self.tokens, self.subjects, self.consumers):
             marks.forget(now)
-        self.set_unknown_since(self.unknown_since)
+        self.set_unknown(self.unknown)
 
-    def set_unknown_since(self, since: float | None) -> None:
-        """What others revoke is not known since then, and nothing may pass; None: it is again."""
-        self.unknown_since = since
-        self.matters = since is not None or len(self) > 0
+    def set_unknown(self, why: str) -> None:
+        """Says in a sentence why nothing may pass; empty: it is known again what is revoked."""
+        self.unknown = why
+        self.matters = bool(why) or len(self) > 0

@@ -11,12 +11,8 @@ def _check_revocation(attempt: Attempt) -> None:
     revoked = attempt.revoked
     if revoked is None or not revoked.matters:
         return
-    if revoked.unknown_since is not None:
-        raise Refused(
-            Reason.STATE_UNAVAILABLE,
-            f"what was revoked since {moment(revoked.unknown_since)} is not known, as the store "
-            "does not answer, and store.on_outage is deny; try again",
-        )
+    if revoked.unknown:
+        raise Refused(Reason.STATE_UNAVAILABLE, revoked.unknown)
     if revoked.tokens:
         _check_token(attempt, revoked.tokens)
     if revoked.subjects and attempt.issuer:
