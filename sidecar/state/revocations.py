@@ -67,7 +67,8 @@ class Revocations:
                 one = await self._written(one)
             except StoreFailed as failure:
                 raise CallFailed(
-                    ErrorReason.STORE_UNAVAILABLE, f"nothing is revoked: {failure}"
+                    ErrorReason.STORE_UNAVAILABLE,
+                    f"whether it is revoked is not known; try again: {failure}",
                 ) from failure
         self._revoked.add(one)
 

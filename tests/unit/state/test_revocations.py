@@ -64,7 +64,9 @@ async def test_where_the_store_fails_nothing_is_revoked() -> None:
     with pytest.raises(CallFailed) as failed:
         await sidecar.revoke()
     assert failed.value.reason is ErrorReason.STORE_UNAVAILABLE
-    assert failed.value.message == "nothing is revoked: redis:6379: it does not answer"
+    assert failed.value.message == (
+        "whether it is revoked is not known; try again: redis:6379: it does not answer"
+    )
     assert not sidecar.knows("a")
 
 
