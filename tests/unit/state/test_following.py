@@ -86,6 +86,21 @@ def test_what_another_revokes_is_known_within_max_staleness(tells: bool) -> None
 
 
 @in_simulated_time
+async def test_however_many_there_are_one_look_finds_all() -> None:
+    clock = Clock()
+    store = Shared(clock)
+    store.tells = False
+    async with two(store, clock) as (one, other):
+        await one.revoke("first")
+        await asyncio.sleep(STALENESS)
+        names = [str(number) for number in range(2 * MOST_AT_ONCE + 5)]
+        for name in names:
+            await one.revoke(name)
+        await asyncio.sleep(STALENESS / 4 + 0.01)
+        assert other.knows(*names)
+
+
+@in_simulated_time
 async def test_what_is_known_is_not_read_again() -> None:
     clock = Clock()
     store = Shared(clock)
@@ -138,7 +153,9 @@ def test_after_an_outage_all_is_caught_up(hangs: bool) -> None:
     [pytest.param("serve", False, id="serve"), pytest.param("deny", True, id="deny")],
 )
 @pytest.mark.parametrize("hangs", [False, True])
-def test_in_an_outage(on_outage: str, denied: bool, hangs: bool) -> None:
+def test_in_an_outage(
+    on_outage: str, denied: bool, hangs: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     @in_simulated_time
     async def check() -> None:
         clock = Clock()
@@ -161,6 +178,7 @@ def test_in_an_outage(on_outage: str, denied: bool, hangs: bool) -> None:
             assert one.unknown() == ""
 
     check()
+    assert "an't be followed" not in caplog.text
 
 
 @in_simulated_time
@@ -238,7 +256,7 @@ def test_a_store_that_was_emptied_is_read_from_its_beginning(writes: int) -> Non
 
 
 @pytest.mark.parametrize("late", [1.0, 10.0, 600.0])
-def test_what_was_read_last_may_expire(late: float) -> None:
+def test_what_was_read_last_may_expire(late: float, caplog: pytest.LogCaptureFixture) -> None:
     @in_simulated_time
     async def check() -> None:
         clock = Clock()
@@ -253,6 +271,7 @@ def test_what_was_read_last_may_expire(late: float) -> None:
             assert other.knows("long", "next")
 
     check()
+    assert "not as it was" not in caplog.text
 
 
 @in_simulated_time
@@ -318,6 +337,20 @@ async def test_a_store_of_this_process_alone_is_not_followed() -> None:
         assert [task.get_name() for task in asyncio.all_tasks()] == [
             asyncio.current_task().get_name()  # type: ignore[union-attr]
         ]
+
+
+def test_of_a_damaged_record_the_log_tells_once(caplog: pytest.LogCaptureFixture) -> None:
+    @in_simulated_time
+    async def check() -> None:
+        clock = Clock()
+        store = Shared(clock)
+        await store.put(KIND, "token a", b"", None)
+        async with sidecar(store, clock) as one:
+            await asyncio.sleep(60)
+            assert one.knows("a")
+
+    check()
+    assert caplog.text.count("is damaged") == 1
 
 
 def test_of_a_kind_that_a_newer_sidecar_knows_the_log_tells_once(
