@@ -126,8 +126,6 @@ class Follower:
         while True:
             try:
                 await self._look()
-            except TimeoutError:
-                self._failed("the store does not answer in time")
             except StoreFailed as failure:
                 self._failed(str(failure))
             except Exception:
@@ -140,8 +138,7 @@ class Follower:
         if self._failures:
             await asyncio.sleep(min(pause * 2.0 ** min(self._failures, 30), self._max_staleness))
         else:
-            async with asyncio.timeout(pause + self._max_staleness):
-                await self._store.wait(KIND, pause)
+            await self._store.wait(KIND, pause)
         await self.catch_up()
 
     def _was_set_back(self) -> bool:

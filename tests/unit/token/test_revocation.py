@@ -112,6 +112,8 @@ def test_what_is_revoked_is_refused(target: Any, token: str, words: str) -> None
         pytest.param(TOKEN, mint(jti="2"), id="another jti"),
         pytest.param(TOKEN, mint(), id="no jti"),
         pytest.param(mint(), mint(a=1), id="another one without a jti"),
+        pytest.param(mint(jti=""), mint(jti="", a=1), id="another one with an empty jti"),
+        pytest.param(mint(jti=LONG), mint(jti=LONG, a=1), id="another one with a jti of 1025"),
         pytest.param(
             TOKEN, mint(STRANGER, iss="https://other.example", jti="1"), id="another issuer's"
         ),
