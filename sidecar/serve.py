@@ -90,7 +90,9 @@ class Sidecar:
         """
         settings = self.configuration.settings
         async with AsyncExitStack() as stack:
-            self._store = await stack.enter_async_context(opened(settings.store))
+            self._store = await stack.enter_async_context(
+                opened(lambda: self.configuration.settings.store)
+            )
             self.engine.revocations = await stack.enter_async_context(
                 remembering(self._store, settings.store, self._revoked)
             )

@@ -1,25 +1,31 @@
 """Where the sidecar keeps what outlives a request."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field
 
-from sidecar.config.section import Section, Written, fault
+from sidecar.config import redis
+from sidecar.config.keyfiles import CertificateFile
+from sidecar.config.redis import Layout, RedisUrl
+from sidecar.config.secrets import Secret
+from sidecar.config.section import Fault, Maybe, Section, Text, Written, fault
 from sidecar.config.surroundings import Surroundings
+from sidecar.config.tls import PrivateKeyFile, Unfit, read_pair
 from sidecar.config.units import Duration, lasting
 
 _MEMORY: Final = "memory:"
 _SQLITE: Final = "sqlite:"
-_REDIS: Final = ("redis:", "rediss:")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl(Written):
-    """`sqlite:PATH` or `memory:`."""
+    """`sqlite:PATH`, the URL of a Redis, or `memory:`."""
 
     path: str = ""
-    """Absolute path of a SQLite file; empty for memory."""
+    """Absolute path of a SQLite file; empty for anything else."""
+    redis: RedisUrl | None = None
 
     @classmethod
     def read(cls, text: str, surroundings: Surroundings) -> Self:
@@ -28,26 +34,66 @@ class StoreUrl(Written):
             return cls()
         if text.startswith(_SQLITE):
             return cls(_sqlite_path(text.removeprefix(_SQLITE), surroundings))
-        if text.startswith(_REDIS):
-            raise fault("Redis is not there yet; write sqlite:PATH or memory:")
-        raise fault("must be sqlite:PATH, such as sqlite:state.db, or memory:")
+        if redis.is_redis(text):
+            return cls(redis=redis.parse(text, surroundings))
+        raise fault("must be sqlite:PATH, such as sqlite:state.db, redis://HOST:PORT, or memory:")
 
     def __str__(self) -> str:
         """As it is written in the file, its path absolute."""
+        if self.redis is not None:
+            return str(self.redis)
         return f"{_SQLITE}{self.path}" if self.path else _MEMORY
 
 
 class Store(Section):
-    """What outlives a request, and with a file also the process."""
+    """What outlives a request, and with a file or a Redis also the process."""
 
     url: StoreUrl
-    """`sqlite:PATH` or `memory:`."""
+    """`sqlite:PATH`, the URL of a Redis, or `memory:`."""
+    username: Maybe[Text] = None
+    """User of Redis; absent: its default user."""
+    password: Maybe[Secret] = None
+    """Password of that user."""
+    sentinel_password: Maybe[Secret] = None
+    """Password of the Sentinels, where they ask for one."""
+    ca_file: Maybe[CertificateFile] = None
+    """Certificates that Redis is trusted by, instead of the system's."""
+    certificate_file: Maybe[CertificateFile] = None
+    """PEM certificates that Redis knows the sidecar by: its own first."""
+    private_key_file: Maybe[PrivateKeyFile] = None
+    """Private key of the first of these, in PEM and not encrypted."""
     max_staleness: Annotated[Duration, lasting("100ms", "1m")] = Field(
         default="2s", validate_default=True
     )
     """What another sidecar on the same store changed is seen within this."""
     on_outage: Literal["serve", "deny"] = "serve"
     """While the store is away: decide by what is known, or refuse what it would be asked for."""
+
+    def contradictions(self) -> Iterator[Fault]:
+        """A user has a password, and a certificate its private key."""
+        if self.username is not None and self.password is None:
+            yield ("username",), "needs password: no user is known by the name alone"
+        certificate, key = self.certificate_file, self.private_key_file
+        if certificate is not None and key is not None:
+            try:
+                read_pair("certificate_file", certificate.path, "private_key_file", key.path)
+            except Unfit as unfit:
+                yield (unfit.setting,), unfit.message
+        elif certificate is not None:
+            yield ("certificate_file",), "needs private_key_file, the key that belongs to it"
+        elif key is not None:
+            yield ("private_key_file",), "needs certificate_file, which it belongs to"
+
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """Nobody asks at the door of a file, and files for TLS are for TLS."""
+        url = self.url.redis
+        if url is None:
+            yield from ((name, "the URL of a Redis") for name in ("username", "password"))
+        if url is None or url.layout is not Layout.SENTINEL:
+            yield "sentinel_password", "redis+sentinel:// or rediss+sentinel://"
+        if url is None or not url.tls:
+            names = ("ca_file", "certificate_file", "private_key_file")
+            yield from ((name, "rediss://, which is Redis over TLS") for name in names)
 
 
 def _sqlite_path(path: str, surroundings: Surroundings) -> str:

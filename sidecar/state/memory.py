@@ -1,11 +1,11 @@
 """A store that lasts as long as the process."""
 
-import asyncio
 import itertools
 import time
 from collections.abc import Callable
 from typing import Final
 
+from sidecar.state.signals import Signals
 from sidecar.state.store import ABSENT, Named, Record, Store, Write
 
 _SWEEP: Final = 1000
@@ -21,7 +21,7 @@ class MemoryStore(Store):
         self._now = now
         self._kinds: dict[str, dict[str, Record]] = {}
         self._versions = itertools.count(ABSENT + 1)
-        self._changed = asyncio.Event()
+        self._signals = Signals()
         self._writes = 0
 
     async def get(self, kind: str, name: str) -> Record | None:
@@ -35,8 +35,7 @@ class MemoryStore(Store):
                 return False
         for one in writes:
             self._write(one)
-        self._changed.set()
-        self._changed = asyncio.Event()
+            self._signals.tell(one.kind)
         return True
 
     async def page(self, kind: str, after: str, limit: int) -> tuple[Named, ...]:
@@ -53,12 +52,8 @@ class MemoryStore(Store):
         return tuple(itertools.islice(found, limit))
 
     async def wait(self, kind: str, at_most: float) -> None:
-        """Returns after the next write, or when the time is over."""
-        try:
-            async with asyncio.timeout(at_most):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+        """Returns after a write of the kind, or when the time is over."""
+        await self._signals.wait(kind, at_most)
 
     def _get(self, kind: str, name: str) -> Record | None:
         record = self._kinds.get(kind, {}).get(name)

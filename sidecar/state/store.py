@@ -60,6 +60,14 @@ class Store(ABC):
     is_durable: bool
     """Whether the records outlive the process."""
 
+    @property
+    def problem(self) -> str:
+        """Why it could not be used since it was opened; empty once it could."""
+        return ""
+
+    async def wait_until_open(self) -> None:  # noqa: B027 most stores are open or are not there
+        """Returns once it could be used."""
+
     @abstractmethod
     async def get(self, kind: str, name: str) -> Record | None:
         """The record, None where there is none."""
@@ -91,7 +99,8 @@ class Store(ABC):
     async def wait(self, kind: str, at_most: float) -> None:
         """Returns when records of the kind may have changed, after `at_most` seconds at the latest.
 
-        Where the store tells of changes by itself, that is at once; else when the time is over.
+        Where the store tells of changes by itself, that is at once, also for a change since the
+        last wait for this kind; else when the time is over.
         """
 
     async def put(

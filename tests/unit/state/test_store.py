@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -10,20 +10,33 @@ import pytest
 
 from sidecar.state.memory import MemoryStore
 from sidecar.state.sqlite import SqliteStore
-from sidecar.state.store import ABSENT, Store, Write
+from sidecar.state.store import ABSENT, MOST_AT_ONCE, Store, Write
+from tests.redis_servers import RedisServer, redis_server, redis_store
 
 Open = Callable[[], Awaitable[Store]]
 """Opens the one store of a test; each call is another sidecar's view of it."""
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
-    memory = MemoryStore()
     async with AsyncExitStack() as stack:
+        memory = MemoryStore()
+        server = None
+        if request.param == "redis":
+            server = request.getfixturevalue("redis")
+            server.call("FLUSHALL")
 
         async def opened() -> Store:
             if request.param == "memory":
                 return memory
+            if server is not None:
+                return await stack.enter_async_context(redis_store(server.url))
             path = str(tmp_path / "state.db")
             return await stack.enter_async_context(SqliteStore.opened(path))
 
@@ -195,5 +208,87 @@ async def test_changes_are_in_order_of_the_versions(open_store: Open) -> None:
     assert await theirs.changes("keys", later[-1].record.version, 10) == ()
 
 
+async def test_as_many_records_as_may_be_asked_for_are_given(store: Store) -> None:
+    names = [f"{number:04}" for number in range(MOST_AT_ONCE + 1)]
+    for name in names:
+        await store.put("keys", name, b"1", ABSENT)
+    assert [one.name for one in await store.page("keys", "", MOST_AT_ONCE)] == names[:-1]
+    assert [one.name for one in await store.changes("keys", 0, MOST_AT_ONCE)] == names[:-1]
+
+
+async def test_what_has_expired_takes_no_place_on_a_page(store: Store) -> None:
+    over = time.time() + 0.2
+    for name in ("a", "b", "c"):
+        await store.put("keys", name, b"1", ABSENT, over)
+    await store.put("keys", "d", b"1", ABSENT)
+    await asyncio.sleep(over - time.time() + 0.01)
+    assert [one.name for one in await store.page("keys", "", 1)] == ["d"]
+    assert [one.name for one in await store.changes("keys", 0, 1)] == ["d"]
+
+
+async def test_a_record_that_is_to_expire_may_be_made_to_stay(store: Store) -> None:
+    over = time.time() + 0.2
+    await store.put("keys", "a", b"1", ABSENT, over)
+    await store.put("keys", "a", b"2", None)
+    await asyncio.sleep(over - time.time() + 0.01)
+    await store.put("keys", "b", b"1", ABSENT)
+    assert [one.name for one in await store.page("keys", "", 10)] == ["a", "b"]
+
+
+async def test_a_write_of_what_is_not_expected_makes_nothing_of_all_kinds(store: Store) -> None:
+    await store.put("keys", "a", b"1", ABSENT)
+    before = await store.changes("keys", 0, 10)
+    assert not await store.write(
+        Write("keys", "a", None), Write("other", "b", b"1"), Write("keys", "c", b"1", 7)
+    )
+    assert await store.changes("keys", 0, 10) == before
+    assert await store.changes("other", 0, 10) == ()
+
+
+async def test_who_follows_misses_nothing(open_store: Open) -> None:
+    """Four write what a fifth, which reads what changed and waits, has all of in the end."""
+    stores = [await open_store() for _ in range(4)]
+    follower = await open_store()
+
+    async def write(store: Store, writer: int) -> None:
+        for number in range(25):
+            await store.put("keys", f"{writer}/{number}", b"1", ABSENT)
+
+    seen: list[str] = []
+    position = 0
+    async with asyncio.TaskGroup() as group:
+        for writer, store in enumerate(stores):
+            group.create_task(write(store, writer))
+        while len(seen) < 100:
+            for one in await follower.changes("keys", position, 7):
+                position = one.record.version
+                seen.append(one.name)
+            await follower.wait("keys", 0.01)
+    assert len(set(seen)) == 100
+
+
 async def test_a_wait_ends(store: Store) -> None:
     await store.wait("keys", 0.0)
+    await store.wait("keys", 0.0)
+
+
+async def test_where_word_comes_by_itself_a_wait_ends_with_the_write(open_store: Open) -> None:
+    ours, theirs = await open_store(), await open_store()
+    if isinstance(ours, SqliteStore):
+        pytest.skip("a file tells of nothing by itself")
+    await theirs.wait("keys", 0.0)
+    waiting = asyncio.create_task(theirs.wait("keys", 30.0))
+    await ours.put("other", "a", b"1", None)
+    assert not waiting.done()
+    await ours.put("keys", "a", b"1", None)
+    async with asyncio.timeout(10.0):
+        await waiting
+
+
+async def test_where_word_comes_by_itself_none_between_two_waits_is_lost(store: Store) -> None:
+    if isinstance(store, SqliteStore):
+        pytest.skip("a file tells of nothing by itself")
+    await store.wait("keys", 0.0)
+    await store.put("keys", "a", b"1", None)
+    async with asyncio.timeout(10.0):
+        await store.wait("keys", 30.0)
