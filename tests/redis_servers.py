@@ -17,6 +17,7 @@ from sidecar.config.store import Store
 from sidecar.config.surroundings import Surroundings
 from sidecar.state.redis import RedisStore
 
+_AT_ONCE: Final = ("--repl-diskless-sync-delay", "0")
 MISSING: Final = "redis-server is not there; install it: apt-get install redis-server"
 
 
@@ -38,7 +39,7 @@ class RedisServer:
             (directory / "sentinel.conf").write_text(configuration)
             self._arguments = [str(directory / "sentinel.conf"), "--sentinel", *here]
         else:
-            self._arguments = [*here, "--save", "", *options]
+            self._arguments = [*here, "--save", "", *_AT_ONCE, *options]
         self._ready = b"+monitor master" if configuration else b"eady to accept connections"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -180,8 +180,9 @@ class RedisStore(Store):
         while True:
             message = await connection.read_response(timeout=QUIET)
             if message is None:
-                await connection.send_command("PING")
-                message = await connection.read_response()
+                async with asyncio.timeout(LONGEST_CALL):
+                    await connection.send_command("PING")
+                    message = await connection.read_response()
             if message[0] == b"message":
                 self._signals.tell(message[2].decode())
 

@@ -205,7 +205,9 @@ class Primary:
             "host": address.host,
             "port": address.port,
             "db": database,
-            "socket_timeout": LONGEST_CALL,
+            # Each call has a limit as a whole. This one would be kept by asyncio.wait_for, which in
+            # Python 3.11 may swallow that the call was cancelled.
+            "socket_timeout": None,
             "socket_connect_timeout": LONGEST_CONNECT,
             "credential_provider": _Credentials(username, password) if password else None,
             "driver_info": None,

@@ -420,7 +420,7 @@ OURS = {"certificate_file": "own.pem", "private_key_file": "own.key"}
             id="a CA that the system does not know",
         ),
         pytest.param(
-            "rediss", TRUST, "want a certificate (store.certificate_file)", id="not who we are"
+            "rediss", TRUST, "a certificate (store.certificate_file)", id="not who we are"
         ),
         pytest.param("redis", {}, "want TLS (rediss://)", id="no TLS"),
     ],
