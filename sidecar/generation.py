@@ -58,10 +58,13 @@ class Generation:
         """Has the generated keys made, and those fetched that the one before does not have.
 
         Waits for the latter as long as a reload may, where there is one before. Raises StoreFailed;
-        then it is to be closed.
+        then it is to be closed. But a start goes on without a Redis that is away, and generated
+        keys are there when it is.
         """
         self._warn_of_loss(store)
-        await self._start_generating(store)
+        setting = self.settings.store
+        may_wait = before is None and setting is not None and setting.url.redis is not None
+        await self._start_generating(store, may_wait)
         if self._remote:
             self._open_fetching(store)
         for one in self._remote.values():
@@ -102,13 +105,15 @@ class Generation:
                     issuer.name,
                 )
 
-    async def _start_generating(self, store: Store) -> None:
+    async def _start_generating(self, store: Store, may_wait: bool) -> None:
         if not any(key.generate for signer in self.settings.signers for key in signer.keys):
             return
         from sidecar.keys.rotation import generated_keys
 
         await self._stack.enter_async_context(
-            generated_keys(self.settings.signers, store, self._set_signer, self._now)
+            generated_keys(
+                self.settings.signers, store, self._set_signer, self._now, may_wait=may_wait
+            )
         )
 
     def _has_from(self, before: "Generation | None", one: Issuer) -> bool:

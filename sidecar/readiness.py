@@ -1,4 +1,4 @@
-"""Whether the sidecar can decide: each issuer that it needs has its keys."""
+"""Whether the sidecar can decide: the store was opened, each issuer that it needs has its keys."""
 
 from dataclasses import dataclass
 
@@ -15,6 +15,17 @@ class Missing:
 
     def __str__(self) -> str:
         return f"issuer {self.issuer} has no keys: {self.problem} (from {self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class MissingStore:
+    """A store that could not be used since the start, and why."""
+
+    store: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"the store is away: {self.problem}"
 
 
 def missing(engine: Engine, optional: frozenset[str]) -> tuple[Missing, ...]:

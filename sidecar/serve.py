@@ -22,11 +22,11 @@ from sidecar.api.services import described, handlers
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration, load
 from sidecar.config.problems import InvalidConfiguration
-from sidecar.config.settings import Cache
+from sidecar.config.settings import Cache, Settings
 from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
-from sidecar.readiness import Missing, missing
+from sidecar.readiness import Missing, MissingStore, missing
 from sidecar.state.following import remembering
 from sidecar.state.one_time import OneTimeUses
 from sidecar.state.opening import opened
@@ -109,7 +109,10 @@ class Sidecar:
                 await self._http.prepare(settings.http)
                 await self._http.change(settings.http)
                 await self.listeners.change(settings.listeners, 0.0)
-            self._tasks |= {asyncio.create_task(one()) for one in (self._keep_health, self._watch)}
+            self._tasks |= {
+                asyncio.create_task(one())
+                for one in (self._keep_health, self._watch, self._await_store)
+            }
             stack.push_async_callback(_cancel, self._tasks)
             yield
 
@@ -123,10 +126,14 @@ class Sidecar:
         listening += [described for described in (self._http.describe(),) if described]
         return f"jwt-sidecar {__version__} is ready on {' and '.join(listening)}"
 
-    def missing(self) -> tuple[Missing, ...]:
+    def missing(self) -> tuple[Missing | MissingStore, ...]:
         """What keeps the sidecar from being ready."""
-        issuers = self.configuration.settings.issuers
-        return missing(self.engine, frozenset(one.name for one in issuers if not one.keys.required))
+        settings = self.configuration.settings
+        optional = frozenset(one.name for one in settings.issuers if not one.keys.required)
+        keys = missing(self.engine, optional)
+        if settings.store is None or not self._store.problem:
+            return keys
+        return (MissingStore(str(settings.store.url), self._store.problem), *keys)
 
     async def wait_until_ready(self) -> None:
         """Returns when nothing is missing any more."""
@@ -225,8 +232,8 @@ class Sidecar:
     async def _change(self, configuration: Configuration) -> None:
         """To the next generation; raises before anything that serves is touched."""
         old, settings = self._generation, configuration.settings
-        if settings.store != old.settings.store:
-            raise _CantChange("store can't change while the sidecar runs: restart it")
+        if _place(settings) != _place(old.settings):
+            raise _CantChange("store.url can't change while the sidecar runs: restart it")
         new = Generation(configuration, self._keys_changed, time.time)
         try:
             await new.prepare(self._store, old)
@@ -277,6 +284,10 @@ class Sidecar:
             self._changed.clear()
             await self._set_health()
 
+    async def _await_store(self) -> None:
+        await self._store.wait_until_open()
+        self._changed.set()
+
     async def _watch(self) -> None:
         """Reloads whenever a file has changed since it was read."""
         while True:
@@ -296,6 +307,10 @@ def _memory(cache: Cache) -> SeenTokens:
     return SeenTokens(
         VerifiedTokens(tokens.entries, tokens.ttl), RefusedTokens(refused.entries, refused.ttl)
     )
+
+
+def _place(settings: Settings) -> str:
+    return str(settings.store.url) if settings.store else ""
 
 
 class _CantChange(Exception):

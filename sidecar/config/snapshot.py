@@ -1,6 +1,6 @@
 """Settings into the one immutable value that decisions read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from sidecar.token.snapshot import (
 
 NOT_FETCHED: Final = "they were not fetched yet"
 """What is wrong with remote keys in a snapshot that was just built."""
+NOT_MADE: Final = "they are in the store, which is away"
+"""What is wrong with generated keys that are not there."""
 _NONE: Final = GeneratedKeys()
 _ACCESS_TOKEN_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
@@ -54,7 +56,7 @@ def build_signer(setting: signers.Signer, generated: GeneratedKeys) -> tuple[Sig
     signer = Signer(
         setting.name,
         setting.issuer,
-        tuple(_signing_keys(setting, generated)),
+        _signing_keys(setting, generated),
         setting.audiences,
         setting.lifetime,
         setting.max_lifetime,
@@ -156,11 +158,11 @@ def _consumer(setting: consumers.Consumer, shared: ClaimRules) -> Consumer:
     )
 
 
-def _signing_keys(setting: signers.Signer, generated: GeneratedKeys) -> Iterator[SigningKey]:
-    for one in setting.keys:
-        key = one.signing_key or generated.signing.get(one.generate or "")
-        if key is not None:
-            yield key
+def _signing_keys(setting: signers.Signer, generated: GeneratedKeys) -> tuple[SigningKey, ...]:
+    """All of them, or none while one was not made: another would sign in its place."""
+    keys = [one.signing_key or generated.signing.get(one.generate or "") for one in setting.keys]
+    there = tuple(key for key in keys if key is not None)
+    return there if len(there) == len(keys) else ()
 
 
 def _accepted(signer: Signer) -> Issuer:
@@ -176,9 +178,10 @@ def _accepted(signer: Signer) -> Issuer:
         signer.name,
         signer.issuer,
         rules,
-        KeySet(tuple(_verifying_key(one) for one in keys)),
-        frozenset(one.algorithm for one in keys),
+        KeySet(tuple(_verifying_key(one) for one in keys)) if signer.keys else None,
+        frozenset(one.algorithm for one in keys) or None,
         f"signer {signer.name}",
+        "" if signer.keys else NOT_MADE,
     )
 
 

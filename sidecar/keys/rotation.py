@@ -77,17 +77,19 @@ async def generated_keys(
     publish: Publish,
     now: Callable[[], float],
     generate: Generate = generate_aside,
+    *,
+    may_wait: bool = False,
 ) -> AsyncIterator[None]:
     """Publishes the generated keys of these signers, and inside the block each change of them.
 
-    `now` gives seconds since the epoch. Raises StoreFailed where keys can't be had at first;
-    later the old ones sign on while the store fails.
+    `now` gives seconds since the epoch. Raises StoreFailed where keys can't be had at first, but
+    where they `may_wait` for the store; later the old ones sign on while it fails.
     """
     rings = [
         SignerRing(one, store, publish, now, generate) for one in signers if wanted_of(one).slots
     ]
     for ring in rings:
-        await ring.refresh()
+        await ring.begin(may_wait)
         ring.warn_of_loss()
     tasks = [asyncio.create_task(ring.run()) for ring in rings if ring.can_change]
     try:
@@ -138,8 +140,20 @@ class SignerRing:
                 self._signer.name,
             )
 
+    async def begin(self, may_wait: bool) -> None:
+        """Publishes the first keys; raises StoreFailed, but where they may wait for the store."""
+        try:
+            await self.refresh()
+        except StoreFailed as failure:
+            if not may_wait:
+                raise
+            log.warning(
+                "signer %s: %s; it has no keys until the store works", self._signer.name, failure
+            )
+
     async def run(self) -> None:
         """Does what is due whenever it is, until cancelled."""
+        await self._store.wait_until_open()
         failures = 0
         while True:
             await asyncio.sleep(self._pause(failures))

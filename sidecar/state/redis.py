@@ -35,6 +35,8 @@ silent, too."""
 FIRST_RETRY: Final = 0.1
 """Seconds until the connection that tells of changes is made anew; each further time twice as
 long, up to LONGEST_PAUSE, and spread by half, so that a fleet does not come in step."""
+_LEAST_READ: Final = 100
+"""Records that are asked for at once at least: those that have expired are passed over."""
 _STAYS: Final = b"-"
 _DAMAGED: Final = (
     "records are gone that it should have: keys were evicted or removed; set maxmemory-policy to "
@@ -131,15 +133,15 @@ class RedisStore(Store):
         """Passes over what has expired and was not swept yet."""
         found: list[Named] = []
         while True:
-            wanted = limit - len(found)
+            wanted = max(limit - len(found), _LEAST_READ)
             now, names, values = _answer(await self._primary.run(script, keys, after, wanted))
             there = [value for value in values if value is not None]
             if len(there) < len(names):
                 raise self._primary.told(Damaged(_DAMAGED))
             read = [_named(*one) for one in zip(names, there, strict=True)]
             found += [one for one in read if _is_there(one.record, now)]
-            if len(read) < wanted or len(found) == limit:
-                return tuple(found)
+            if len(read) < wanted or len(found) >= limit:
+                return tuple(found[:limit])
             after = read[-1].name if script is PAGE else read[-1].record.version
 
     async def _listen(self) -> None:

@@ -156,6 +156,11 @@ def _key_claim(order: Order, consumer: Consumer, path: str) -> Mapping[str, Any]
 def _signing_key(order: Order, signer: Signer) -> SigningKey:
     if order.with_refresh_token:
         raise _not_grantable("with_refresh_token", f"signer {signer.name} issues no refresh tokens")
+    if not signer.keys:
+        raise CallFailed(
+            ErrorReason.STORE_UNAVAILABLE,
+            f"the keys of signer {signer.name} are in the store, which is away; try again",
+        )
     if not order.algorithm:
         return signer.keys[0]
     for key in signer.keys:

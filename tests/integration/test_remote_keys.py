@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from sidecar.readiness import Missing
 from sidecar.token.jwk import public_jwk
 from sidecar.token.key import from_public_key
 from sidecar.v1 import token_service_pb2 as messages
@@ -182,6 +183,7 @@ async def test_an_answer_without_keys_refuses_and_disturbs_nobody(
         assert_valid(await sidecar.validate(mint("k2", "https://local.example")))
         assert_refused(await sidecar.validate(mint()), "KEYS_UNAVAILABLE", "corp", *words)
         (missing,) = sidecar.sidecar.missing()
+        assert isinstance(missing, Missing)
         assert missing.issuer == "corp"
         assert_valid(await sidecar.validate(mint("k2", "https://local.example")))
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.config.snapshot import NOT_FETCHED, build
+from sidecar.config.snapshot import NOT_FETCHED, NOT_MADE, build
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.mint import Order, mint
-from sidecar.token.reason import CallFailed
+from sidecar.token.reason import CallFailed, ErrorReason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verified
 from sidecar.token.signing import from_private_key, public_jwks
@@ -226,9 +226,19 @@ def test_a_key_that_is_only_published_signs_nothing(folder: Folder) -> None:
         mint(Order(algorithm="RS256"), snapshot, time.time(), "id")
 
 
-def test_keys_that_were_not_made_yet_are_absent(folder: Folder) -> None:
-    settings = folder.load(configuration(signers=[THREE_KEYS])).settings
-    assert [key.key_id for key in build(settings, {}).signers["internal"].keys] == ["file"]
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_signer_has_no_key_while_one_was_not_made(folder: Folder, accept: bool) -> None:
+    """The first that is there would sign in its place."""
+    settings = folder.load(configuration(signers=[{**THREE_KEYS, "accept": accept}])).settings
+    found = build(settings, {})
+    assert found.signers["internal"].keys == ()
+    with pytest.raises(CallFailed, match="the store, which is away") as caught:
+        mint(Order(), found, time.time(), "id")
+    assert caught.value.reason is ErrorReason.STORE_UNAVAILABLE
+    if accept:
+        issuer = found.issuers["internal"]
+        assert issuer.keys is None
+        assert (issuer.source, issuer.problem) == ("signer internal", NOT_MADE)
 
 
 ACCEPTED = signer(
