@@ -6,13 +6,15 @@ import signal
 import sqlite3
 import stat
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from sidecar.state.sqlite import APPLICATION, SCHEMA, SqliteStore
-from sidecar.state.store import ABSENT, StoreFailed
+from sidecar.state.store import ABSENT, Named, Record, StoreFailed
 
 
 def mode(path: Path) -> int:
@@ -247,3 +249,95 @@ async def test_the_event_loop_goes_on_while_a_call_waits(tmp_path: Path) -> None
         other.execute("ROLLBACK")
         assert await put
         other.close()
+
+
+SCHEMA_1: Final = (
+    "PRAGMA journal_mode = WAL",
+    "CREATE TABLE counter (version INTEGER NOT NULL)",
+    "INSERT INTO counter VALUES (7)",
+    "CREATE TABLE record (kind TEXT, name TEXT, version INTEGER NOT NULL, data BLOB NOT NULL, "
+    "PRIMARY KEY (kind, name)) WITHOUT ROWID",
+    "PRAGMA application_id = 0x4A575453",
+    "PRAGMA user_version = 1",
+    "INSERT INTO record VALUES ('keys', 'a', 3, x'31'), ('keys', 'b', 7, x'32')",
+)
+"""What the first version of the sidecar with a store did to a file."""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file of schema 1 with two records."""
+    path = tmp_path / "state.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        for statement in SCHEMA_1:
+            file.execute(statement)
+    return path
+
+
+async def test_an_older_sidecars_store_is_read_and_goes_on(old: Path) -> None:
+    async with SqliteStore.opened(str(old)) as store:
+        assert await store.changes("keys", 0, 10) == (
+            Named("a", Record(b"1", 3)),
+            Named("b", Record(b"2", 7)),
+        )
+        assert await store.put("keys", "a", b"3", 3)
+        assert await store.put("keys", "c", b"4", ABSENT, time.time() + 3600)
+        later = await store.changes("keys", 7, 10)
+        assert [(one.name, one.record.version) for one in later] == [("a", 8), ("c", 9)]
+    with closing(sqlite3.connect(old)) as file:
+        assert file.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+        made = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+        upgraded = file.execute(made).fetchall()
+    async with SqliteStore.opened(str(old.with_name("new.db"))):
+        pass
+    with closing(sqlite3.connect(old.with_name("new.db"))) as file:
+        assert file.execute(made).fetchall() == upgraded
+
+
+async def test_an_older_sidecars_store_is_upgraded_once_by_many(old: Path) -> None:
+    async def read() -> Record | None:
+        async with SqliteStore.opened(str(old)) as store:
+            return await store.get("keys", "b")
+
+    assert await asyncio.gather(*(read() for _ in range(8))) == [Record(b"2", 7)] * 8
+
+
+COUNTS_UP: Final = """
+import asyncio, sys
+from sidecar.state.sqlite import SqliteStore
+
+async def main():
+    async with SqliteStore.opened(sys.argv[1]) as store:
+        made = 0
+        while made < 100:
+            record = await store.get("number", "one")
+            value, version = (int(record.data), record.version) if record else (0, 0)
+            made += await store.put("number", "one", str(value + 1).encode(), version)
+            await store.put("log", f"{sys.argv[2]}/{made}", b"", None)
+
+asyncio.run(main())
+"""
+
+
+async def test_processes_that_share_a_file_lose_no_write(tmp_path: Path) -> None:
+    """Two count one number up; a third follows all that both write."""
+    path = str(tmp_path / "state.db")
+    children = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", COUNTS_UP, path, name)
+        for name in ("one", "two")
+    ]
+    ended = asyncio.gather(*(child.wait() for child in children))
+    seen: set[str] = set()
+    async with SqliteStore.opened(path) as store:
+        position, at_the_end = 0, False
+        while not at_the_end:
+            at_the_end = ended.done()
+            for one in await store.changes("log", position, 1000):
+                position = one.record.version
+                seen.add(one.name)
+            await store.wait("log", 0.01)
+        record = await store.get("number", "one")
+    assert await ended == [0, 0]
+    assert record is not None
+    assert record.data == b"200"
+    assert seen == {f"{name}/{number}" for name in ("one", "two") for number in range(1, 101)}
