@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -24,7 +24,9 @@ LONGEST_CALL: Final = 2.0
 """Seconds for a call, connecting included: as long as a check may wait, and as long as others are
 kept waiting by default until they see a change (`max_staleness`)."""
 LONGEST_CONNECT: Final = 0.5
-"""Seconds for a connection to one address, so that within a call three others are tried."""
+"""Seconds for a connection to one address."""
+LONGEST_TRY: Final = 0.8
+"""Seconds for one of several nodes to answer, so that within a call another one is tried."""
 MOST_CONNECTIONS: Final = 16
 """Redis works on one call at a time; more of them would wait there instead of here."""
 FIRST_PAUSE: Final = 0.1
@@ -97,9 +99,10 @@ class Primary:
     def _failed(self, error: Exception) -> StoreFailed:
         """Where Redis is away, there is a pause, and all connections are made anew."""
         failure = self.told(error)
-        if is_away(error):
+        now = time.monotonic()
+        if is_away(error) and now >= self._rests_until:
             self._pause = min(max(FIRST_PAUSE, self._pause * 2), LONGEST_PAUSE)
-            self._rests_until = time.monotonic() + self._pause
+            self._rests_until = now + self._pause
             self._problem = str(failure)
             self._forget()
         return failure
@@ -109,6 +112,7 @@ class Primary:
         try:
             return await evaluate(connection, script, keys, arguments)
         except (MovedError, ReadOnlyError):
+            connection.mark_for_reconnect()
             self._forget()  # another one is the primary now, and nothing was done here
         finally:
             self._give_back(connection)
@@ -173,7 +177,7 @@ class Primary:
 
     async def _ask(self, sentinel: Address) -> Address | None:
         connection = self._connection(sentinel, None, self._setting().sentinel_password)
-        with _at(sentinel):
+        async with _at(sentinel, LONGEST_TRY):
             try:
                 await connection.connect()
                 await connection.send_command(
@@ -189,8 +193,9 @@ class Primary:
         connection = self._connection(
             address, setting.username, setting.password, self._url.database
         )
+        several = len(self._nodes) > 1 or self._url.layout is Layout.SENTINEL
         try:
-            with _at(address):
+            async with _at(address, LONGEST_TRY if several else LONGEST_CALL):
                 await connection.connect()
                 await evaluate(connection, OPEN, _PROBES, (CHANNEL,))
         except BaseException:
@@ -256,11 +261,12 @@ class _Credentials(CredentialProvider):
         return self.get_credentials()
 
 
-@contextlib.contextmanager
-def _at(address: Address) -> Iterator[None]:
+@asynccontextmanager
+async def _at(address: Address, at_most: float) -> AsyncIterator[None]:
     """Adds the address to what goes wrong inside, but for word of another one."""
     try:
-        yield
+        async with asyncio.timeout(at_most):
+            yield
     except MovedError:
         raise
     except (RedisError, OSError) as error:
