@@ -2,20 +2,18 @@
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from redis.asyncio.connection import Connection, SSLConnection
-from redis.credentials import CredentialProvider
-from redis.exceptions import MovedError, NoScriptError, ReadOnlyError, RedisError
+from redis.asyncio.connection import Connection
+from redis.exceptions import MovedError, ReadOnlyError, RedisError
 
 from sidecar.config.addresses import Address
 from sidecar.config.redis import Layout, RedisUrl
-from sidecar.config.secrets import Secret
 from sidecar.config.store import Store as Setting
+from sidecar.state.redis_access import Access, close, evaluate, is_fresh
 from sidecar.state.redis_failures import FAILURES, NoMaster, Unreached, is_away, sentence
 from sidecar.state.redis_scripts import CHANNEL, FORMAT_KEY, OPEN, PREFIX, Script
 from sidecar.state.store import StoreFailed
@@ -23,8 +21,6 @@ from sidecar.state.store import StoreFailed
 LONGEST_CALL: Final = 2.0
 """Seconds for a call, connecting included: as long as a check may wait, and as long as others are
 kept waiting by default until they see a change (`max_staleness`)."""
-LONGEST_CONNECT: Final = 0.5
-"""Seconds for a connection to one address."""
 LONGEST_TRY: Final = 0.8
 """Seconds for one of several nodes to answer, so that within a call another one is tried."""
 MOST_CONNECTIONS: Final = 16
@@ -46,7 +42,7 @@ class Primary:
         self._found: Address | None = None
         self._idle: list[Connection] = []
         self._places = asyncio.Semaphore(MOST_CONNECTIONS)
-        self._trust: ssl.SSLContext | None = None
+        self._access: Access | None = None
         self._pause = 0.0
         self._rests_until = 0.0
         self._problem = ""
@@ -87,7 +83,7 @@ class Primary:
         try:
             yield connection
         finally:
-            await _close(connection)
+            await close(connection)
 
     async def close(self) -> None:
         """Closes all connections."""
@@ -125,9 +121,9 @@ class Primary:
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
-            if await _is_fresh(connection):
+            if await is_fresh(connection):
                 return connection
-            await _close(connection)
+            await close(connection)
         return await self._connect()
 
     def _give_back(self, connection: Connection) -> None:
@@ -137,28 +133,28 @@ class Primary:
 
     def _forget(self) -> None:
         """What comes next begins with the settings: password, certificates, addresses."""
-        self._found = self._trust = None
+        self._found = self._access = None
         for connection in self._idle:
             connection.mark_for_reconnect()
 
     async def _connect(self) -> Connection:
         """A connection that was tried: the primary's, with all rights that are needed."""
-        if self._url.tls and self._trust is None:
-            self._trust = await asyncio.to_thread(_trust_of, self._setting())
+        access = self._access or await Access.of(self._url, self._setting())
+        self._access = access
         if self._url.layout is Layout.SENTINEL:
-            return await self._try(await self._master())
+            return await self._try(access, await self._master(access))
         for node in [*([self._found] if self._found else []), *self._nodes]:
             try:
-                return await self._try(node)
+                return await self._try(access, node)
             except MovedError as moved:
-                self._found = Address(host=moved.host or node.host, port=int(moved.port))
-                return await self._try(self._found)
+                self._found = found = Address(host=moved.host or node.host, port=int(moved.port))
+                return await self._try(access, found)
             except Unreached as unreached:
                 failure = unreached
                 self._put_last(node)
         raise failure
 
-    async def _master(self) -> Address:
+    async def _master(self, access: Access) -> Address:
         """Where the Sentinels say that the master is."""
         failure: Exception = NoMaster(
             f"no Sentinel knows a master named {self._url.master}; mend store.url, or have it "
@@ -166,7 +162,7 @@ class Primary:
         )
         for node in tuple(self._nodes):
             try:
-                found = await self._ask(node)
+                found = await self._ask(access.to_sentinel(node), node)
             except Unreached as unreached:
                 failure = unreached
                 self._put_last(node)
@@ -175,54 +171,27 @@ class Primary:
                 return found
         raise failure
 
-    async def _ask(self, sentinel: Address) -> Address | None:
-        connection = self._connection(sentinel, None, self._setting().sentinel_password)
+    async def _ask(self, connection: Connection, sentinel: Address) -> Address | None:
+        command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.master)
         async with _at(sentinel, LONGEST_TRY):
             try:
                 await connection.connect()
-                await connection.send_command(
-                    "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.master
-                )
+                await connection.send_command(*command)
                 found = await connection.read_response()
             finally:
-                await _close(connection)
+                await close(connection)
         return Address(host=found[0].decode(), port=int(found[1])) if found else None
 
-    async def _try(self, address: Address) -> Connection:
-        setting = self._setting()
-        connection = self._connection(
-            address, setting.username, setting.password, self._url.database
-        )
+    async def _try(self, access: Access, address: Address) -> Connection:
+        connection = access.to_redis(address)
         several = len(self._nodes) > 1 or self._url.layout is Layout.SENTINEL
         try:
             async with _at(address, LONGEST_TRY if several else LONGEST_CALL):
                 await connection.connect()
                 await evaluate(connection, OPEN, _PROBES, (CHANNEL,))
         except BaseException:
-            await _close(connection)
+            await close(connection)
             raise
-        return connection
-
-    def _connection(
-        self, address: Address, username: str | None, password: Secret | None, database: int = 0
-    ) -> Connection:
-        settings: dict[str, Any] = {
-            "host": address.host,
-            "port": address.port,
-            "db": database,
-            # Each call has a limit as a whole. This one would be kept by asyncio.wait_for, which in
-            # Python 3.11 may swallow that the call was cancelled.
-            "socket_timeout": None,
-            "socket_connect_timeout": LONGEST_CONNECT,
-            "credential_provider": _Credentials(username, password) if password else None,
-            "driver_info": None,
-            "protocol": 2,
-        }
-        if self._trust is None:
-            return Connection(**settings)
-        connection = SSLConnection(**settings)
-        # Its own context would trust the system's certificates beside those of ca_file.
-        connection.ssl_context.context = self._trust
         return connection
 
     def _put_last(self, node: Address) -> None:
@@ -230,35 +199,6 @@ class Primary:
         if node in self._nodes:
             self._nodes.remove(node)
             self._nodes.append(node)
-
-
-async def evaluate(
-    connection: Connection, script: Script, keys: Sequence[str], arguments: Sequence[Any]
-) -> Any:
-    """What the script answers, sent whole where Redis has not seen it yet."""
-    try:
-        await connection.send_command("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        return await connection.read_response()
-    except NoScriptError:
-        await connection.send_command("EVAL", script.text, len(keys), *keys, *arguments)
-        return await connection.read_response()
-
-
-class _Credentials(CredentialProvider):
-    """What is asked for at the door."""
-
-    def __init__(self, username: str | None, password: Secret) -> None:
-        self._username = username
-        self._password = password
-
-    def get_credentials(self) -> Any:
-        """Password, or user and password."""
-        material = self._password.material
-        return (material,) if self._username is None else (self._username, material)
-
-    async def get_credentials_async(self) -> Any:
-        """The same."""
-        return self.get_credentials()
 
 
 @asynccontextmanager
@@ -271,26 +211,3 @@ async def _at(address: Address, at_most: float) -> AsyncIterator[None]:
         raise
     except (RedisError, OSError) as error:
         raise Unreached(str(address), error) from error
-
-
-async def _is_fresh(connection: Connection) -> bool:
-    """Whether it is open still, and nothing unasked has arrived."""
-    if connection.should_reconnect() or not connection.is_connected:
-        return False
-    try:
-        return not await connection.can_read()
-    except RedisError:
-        return False
-
-
-async def _close(connection: Connection) -> None:
-    with contextlib.suppress(RedisError, OSError):
-        await connection.disconnect(nowait=True)
-
-
-def _trust_of(setting: Setting) -> ssl.SSLContext:
-    """Whom to trust and who we are, as the files say now; raises OSError."""
-    context = ssl.create_default_context(cafile=setting.ca_file.path if setting.ca_file else None)
-    if setting.certificate_file and setting.private_key_file:
-        context.load_cert_chain(setting.certificate_file.path, setting.private_key_file.path)
-    return context

@@ -312,8 +312,9 @@ async def main():
         while made < 100:
             record = await store.get("number", "one")
             value, version = (int(record.data), record.version) if record else (0, 0)
-            made += await store.put("number", "one", str(value + 1).encode(), version)
-            await store.put("log", f"{sys.argv[2]}/{made}", b"", None)
+            if await store.put("number", "one", str(value + 1).encode(), version):
+                made += 1
+                await store.put("log", f"{sys.argv[2]}/{made}", b"", None)
 
 asyncio.run(main())
 """
