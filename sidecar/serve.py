@@ -94,7 +94,7 @@ class Sidecar:
                 opened(lambda: self.configuration.settings.store)
             )
             self.engine.revocations = await stack.enter_async_context(
-                remembering(self._store, settings.store, self._revoked)
+                remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
             )
             self.engine.answers = Answers({OneTimeUse: OneTimeUses(self._store)})
             stack.push_async_callback(self._close_generation)

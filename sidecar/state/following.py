@@ -29,16 +29,22 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def remembering(
-    store: Store, setting: Setting | None, revoked: Revoked, now: Callable[[], float] = time.time
+    store: Store,
+    setting: Callable[[], Setting | None],
+    revoked: Revoked,
+    now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Revocations]:
-    """What makes revocations last; what others make is followed inside the block."""
+    """What makes revocations last; what others make is followed inside the block.
+
+    `setting` gives what is configured at the time.
+    """
     steady = SteadyClock(now, asyncio.get_running_loop().time)
     revocations = Revocations(store, revoked, steady)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(revocations.finish)
-        if store.is_durable and setting is not None:
-            denies = setting.on_outage == "deny"
-            follower = Follower(store, revoked, setting.max_staleness, denies, now, steady)
+        first = setting()
+        if store.is_durable and first is not None:
+            follower = Follower(store, revoked, lambda: setting() or first, now, steady)
             await stack.enter_async_context(follower.following())
         yield revocations
 
@@ -62,23 +68,21 @@ class SteadyClock:
 class Follower:
     """Keeps `revoked` up to date with the store, from the version that was read last.
 
-    `max_staleness` is in seconds. `denies`: nothing may pass while it is exceeded. `steady` never
-    runs ahead of the time that passes; what has ended by it is forgotten.
+    `setting` gives what is configured of the store at the time. `steady` never runs ahead of the
+    time that passes; what has ended by it is forgotten.
     """
 
     def __init__(
         self,
         store: Store,
         revoked: Revoked,
-        max_staleness: float,
-        denies: bool,
+        setting: Callable[[], Setting],
         now: Callable[[], float],
         steady: Callable[[], float],
     ) -> None:
         self._store = store
         self._revoked = revoked
-        self._max_staleness = max_staleness
-        self._denies = denies
+        self._setting = setting
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._steady = steady
@@ -134,9 +138,10 @@ class Follower:
 
     async def _look(self) -> None:
         """Waits for a change, or while the store fails ever longer, and reads what there is."""
-        pause = self._max_staleness / _POLLS
+        longest = self._setting().max_staleness
+        pause = longest / _POLLS
         if self._failures:
-            await asyncio.sleep(min(pause * 2.0 ** min(self._failures, 30), self._max_staleness))
+            await asyncio.sleep(min(pause * 2.0 ** min(self._failures, 30), longest))
         else:
             await self._store.wait(KIND, pause)
         await self.catch_up()
@@ -208,10 +213,13 @@ class Follower:
         if self._late:
             self._late.cancel()
         since = self._now() - (self._loop.time() - self._asked)
-        self._late = self._loop.call_at(self._asked + self._max_staleness, self._is_late, since)
+        self._late = self._loop.call_at(
+            self._asked + self._setting().max_staleness, self._is_late, since
+        )
 
     def _is_late(self, since: float) -> None:
-        if self._denies:
+        denies = self._setting().on_outage == "deny"
+        if denies:
             self._revoked.set_unknown(
                 f"what was revoked since {moment(since)} is not known, as the store does not "
                 "answer, and store.on_outage is deny; try again"
@@ -219,7 +227,7 @@ class Follower:
         log.warning(
             "revocations made elsewhere since %s are not known; by store.on_outage, %s meanwhile",
             moment(since),
-            "every token is refused" if self._denies else "tokens are judged without them",
+            "every token is refused" if denies else "tokens are judged without them",
         )
 
 

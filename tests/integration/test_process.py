@@ -405,4 +405,6 @@ async def test_the_http_face(configuration: Path) -> None:
         async with client.get(document["jwks_uri"].removeprefix(str(client._base_url))) as response:
             assert response.status == 200
         async with client.get("/metrics") as response:
+            assert response.status == 200
+        async with client.get("/check") as response:
             assert response.status == 404

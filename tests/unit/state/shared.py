@@ -1,6 +1,7 @@
 """A store that several sidecars of one test share, and that fails and changes as the test says."""
 
 import asyncio
+import contextlib
 from typing import Final
 
 from sidecar.config.store import Store as Setting
@@ -36,7 +37,7 @@ class Shared(MemoryStore):
         self.hangs = False
         self.tells = True
         self.reads = 0
-        self.fails_after_writes = 0
+        self._written = asyncio.Event()
 
     async def get(self, kind: str, name: str) -> Record | None:
         await self._check()
@@ -44,6 +45,8 @@ class Shared(MemoryStore):
 
     async def write(self, *writes: Write) -> bool:
         await self._check()
+        written, self._written = self._written, asyncio.Event()
+        written.set()
         return await super().write(*writes)
 
     async def changes(self, kind: str, after: int, limit: int) -> tuple[Named, ...]:
@@ -54,10 +57,12 @@ class Shared(MemoryStore):
 
     async def wait(self, kind: str, at_most: float) -> None:
         await self._check()
-        if self.tells:
-            await super().wait(kind, at_most)
-        else:
+        if not self.tells:
             await asyncio.sleep(at_most)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most):
+                await self._written.wait()
 
     def empty(self) -> None:
         """Loses all, and counts versions anew, as a Redis without a disk that is restarted."""

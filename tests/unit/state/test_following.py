@@ -43,7 +43,7 @@ async def sidecar(
     store: MemoryStore, clock: Clock, settings: Setting | None = None
 ) -> AsyncIterator[Sidecar]:
     revoked = Revoked("secret")
-    async with remembering(store, settings or setting(), revoked, clock) as revocations:
+    async with remembering(store, lambda: settings or setting(), revoked, clock) as revocations:
         yield Sidecar(revoked, revocations)
 
 
