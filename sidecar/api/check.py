@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from sidecar.authorization.admission import Admission
-from sidecar.authorization.authorizer import authorize, denied
+from sidecar.authorization.authorizer import Answer, authorize, denied
 from sidecar.authorization.denial import Denial
 from sidecar.authorization.forwarded import (
     MOST_HEADER_BYTES,
@@ -20,6 +20,7 @@ from sidecar.authorization.forwarded import (
     described,
     for_upstream,
 )
+from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
 
@@ -52,15 +53,23 @@ class Check:
             return _denied(denied(FAILED, policy).outcome)
 
     async def _decided(self, request: web.Request, policy: Policy) -> web.Response:
-        began = perf_counter()
         asked = described(_headers(request))
-        answer = await authorize(asked, policy, self._engine.decide)
-        self._engine.metrics.decided("http", answer.verdict, perf_counter() - began)
-        outcome = answer.outcome
+        outcome = (await self._authorized(asked, policy)).outcome
         if not isinstance(outcome, Admission):
             return _denied(outcome)
         self._engine.note_left_out(outcome.left_out)
         return web.Response(headers={**for_upstream(outcome, asked, policy), **_NO_STORE})
+
+    async def _authorized(self, asked: HttpRequest, policy: Policy) -> Answer:
+        """The answer, which is counted also where it is an error of ours."""
+        began = perf_counter()
+        try:
+            answer = await authorize(asked, policy, self._engine.decide)
+        except Exception:
+            log.exception("a check over HTTP failed")
+            answer = denied(FAILED, policy)
+        self._engine.metrics.decided("http", answer.verdict, perf_counter() - began)
+        return answer
 
     def _bad_request(self, problem: str, policy: Policy) -> web.Response:
         """What is wrong with the proxy is logged, but a client that tries it fills no log."""

@@ -145,6 +145,7 @@ async def test_an_error_of_ours_is_503_and_tells_nothing(
             assert answer.status == 503
             assert answer.headers["retry-after"] == "1"
             assert "marker" not in f"{answer.headers} {await answer.text()}"
+        assert one.sidecar.engine.metrics.decisions["http", "", "STATE_UNAVAILABLE"] == 1
 
 
 async def test_it_is_there_only_where_it_is_served_and_goes_with_a_reload(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 The decision is the same, and so is what the upstream sees.
 """
 
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -59,6 +60,7 @@ class Stage:
 
     urls: Mapping[str, str]
     arrived: list[Arrived]
+    directory: Path
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -86,7 +88,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "envoy": await stack.enter_async_context(envoy(ENVOY, values)),
             "nginx": await stack.enter_async_context(nginx(directory, site)),
         }
-        yield Stage(urls, arrived)
+        yield Stage(urls, arrived, directory)
 
 
 @dataclass(frozen=True)
@@ -456,3 +458,28 @@ async def test_the_target_of_an_absolute_form_is_what_is_decided_and_sent_on(
     assert (await send(stage.urls[proxy], data.encode())).status == 200
     (seen,) = stage.arrived
     assert (seen.target, seen.headers["host"]) == ("/orders?a=1", HOST)
+
+
+CLEARED = ("X-Original-URL", "X-Forwarded-Method", "X-Forwarded-Uri")
+
+
+async def test_an_nginx_that_clears_nothing_lets_no_other_request_be_described(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """Its operator forgot lines of the ready-made configuration."""
+    text = (stage.directory / "site.conf").read_text()
+    for name in CLEARED:
+        assert f'proxy_set_header {name} "";' in text
+        text = text.replace(f'proxy_set_header {name} "";', "")
+    text = re.sub(r"listen .*;", "listen 80;", text)
+    async with nginx(tmp_path, text) as url:
+        for name, value, status in (
+            ("X-Plain", "/", 401),
+            ("X-Forwarded-Uri", "/healthz", 400),
+            ("X-Forwarded-Method", "OPTIONS", 400),
+            ("X-Original-URL", f"http://{HOST}/healthz", 400),
+        ):
+            stage.arrived.clear()
+            row = refused(name, target="/orders", headers=((name, value),))
+            assert (await send(url, row.data())).status == status
+            assert stage.arrived == []
