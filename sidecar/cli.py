@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     _add_validate(commands)
     _add_explain(commands)
     _add_issue(commands)
+    _add_refresh(commands)
     _add_revoke(commands)
     _add_decode(commands)
     _add_keys(commands)
@@ -205,6 +206,9 @@ def _add_issue(commands: Commands) -> None:
         default=[],
         help="into crit; each is the name of a --header",
     )
+    issue.add_argument(
+        "--refresh", action="store_true", help="print a refresh token too, in a second line"
+    )
     issue.set_defaults(run=("tokens", "issue"))
 
 
@@ -226,6 +230,16 @@ def _add_revoke(commands: Commands) -> None:
         revoke.add_argument(f"--{name}", metavar=metavar, help=what)
     revoke.add_argument("--note", metavar="TEXT", default="", help="why, for the sidecar's log")
     revoke.set_defaults(run=("revoke", "revoke"))
+
+
+def _add_refresh(commands: Commands) -> None:
+    refresh = commands.add_parser("refresh", help="trade a refresh token for two new tokens")
+    _add_token(refresh)
+    _add_address(refresh)
+    refresh.add_argument(
+        "--scope", action="append", default=[], help="of those first granted; default: all"
+    )
+    refresh.set_defaults(run=("tokens", "refresh"))
 
 
 def _add_decode(commands: Commands) -> None:

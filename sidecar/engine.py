@@ -14,7 +14,7 @@ from sidecar.metrics import Metrics
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.outside import Outside, Question, Unanswered
-from sidecar.token.reason import CallFailed, ErrorReason, Reason
+from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request, Verdict
 from sidecar.token.revocation import (
@@ -26,7 +26,7 @@ from sidecar.token.revocation import (
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import SeenTokens
 from sidecar.token.signing import public_jwks
-from sidecar.token.snapshot import Snapshot
+from sidecar.token.snapshot import Refreshing, Signer, Snapshot
 from sidecar.token.validator import Explanation, explain, revocation_of, validate
 
 T = TypeVar("T")
@@ -61,6 +61,24 @@ class Revocations(Protocol):
         """Returns once it is durable and in effect here; raises CallFailed."""
 
 
+class RefreshTokens(Protocol):
+    """What the engine needs of the refresh tokens in the store; each call may raise CallFailed."""
+
+    async def begin(
+        self, minted: Minted, order: Order, signer: Signer, rules: Refreshing
+    ) -> Minted:
+        """The same answer with the first refresh token of a family."""
+
+    async def trade(
+        self,
+        text: str,
+        scopes: tuple[str, ...],
+        snapshot: Snapshot,
+        new_token_id: Callable[[], str],
+    ) -> Minted:
+        """New tokens for a refresh token; raises Refused."""
+
+
 class Engine:
     """Decides and mints with one snapshot at a time.
 
@@ -81,6 +99,8 @@ class Engine:
         self._used_proofs = ProofMemory(REUSABLE)
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
+        self.refresh_tokens: RefreshTokens | None = None
+        """None where no signer issues any."""
         self.metrics = Metrics()
         self.revoked: Revoked | None = None
         """What is revoked; None: nothing."""
@@ -219,15 +239,43 @@ class Engine:
                 )
             self.metrics.left_out[name] += 1
 
-    def mint(self, order: Order) -> Minted:
+    async def mint(self, order: Order) -> Minted:
         """The token that was ordered; raises CallFailed where it can't be minted."""
-        minted = mint(order, self.snapshot, self._now(), self._new_token_id())
+        snapshot, refresh_tokens = self.snapshot, self.refresh_tokens
+        minted = mint(order, snapshot, self._now(), self._new_token_id())
+        if order.with_refresh_token:
+            signer = snapshot.signers[minted.signer_name]
+            if refresh_tokens is None or signer.refresh is None:
+                raise _no_refresh_tokens()
+            minted = await refresh_tokens.begin(minted, order, signer, signer.refresh)
+        self.metrics.issued[minted.signer_name] += 1
+        return minted
+
+    async def refresh(self, refresh_token: str, scopes: tuple[str, ...]) -> Minted | Refusal:
+        """New tokens for a refresh token, with these scopes or all that were granted first.
+
+        Raises CallFailed where that can't be answered.
+        """
+        if self.refresh_tokens is None:
+            raise _no_refresh_tokens()
+        try:
+            minted = await self.refresh_tokens.trade(
+                refresh_token, scopes, self.snapshot, self._new_token_id
+            )
+        except Refused as refused:
+            return Refusal(refused.reason, refused.message)
         self.metrics.issued[minted.signer_name] += 1
         return minted
 
     def jwks(self) -> str:
         """The signers' public keys as a JWK Set."""
         return public_jwks(self.snapshot.signers.values())
+
+
+def _no_refresh_tokens() -> CallFailed:
+    return CallFailed(
+        ErrorReason.NOT_CONFIGURED, "no signer issues refresh tokens (setting signers[].refresh)"
+    )
 
 
 async def _waited(source: KeySource, refusal: Refusal, at_most: float) -> bool:

@@ -24,6 +24,7 @@ from sidecar.token.snapshot import GeneratedKeys, Snapshot
 if TYPE_CHECKING:
     from sidecar.keys.held import State
     from sidecar.keys.remote import RemoteKeys
+    from sidecar.state.refresh_tokens import RefreshTokens
 
 MOST_WAITED: Final = 5.0
 """Seconds that a reload waits for the first keys of issuers that are new."""
@@ -47,6 +48,8 @@ class Generation:
         self.snapshot: Snapshot = build(self.settings, generated={})
         self.sources: dict[str, RemoteKeys] = {}
         """The issuers' remote keys, by name."""
+        self.refresh_tokens: RefreshTokens | None = None
+        """None where no signer issues any."""
         self._remote = {one.name: one for one in self.settings.issuers if one.keys.are_remote}
         self._changed = changed
         self._now = now
@@ -65,6 +68,7 @@ class Generation:
         setting = self.settings.store
         may_wait = before is None and setting is not None and setting.url.redis is not None
         await self._start_generating(store, may_wait)
+        self._open_refreshing(store)
         if self._remote:
             self._open_fetching(store)
         for one in self._remote.values():
@@ -115,6 +119,20 @@ class Generation:
                 self.settings.signers, store, self._set_signer, self._now, may_wait=may_wait
             )
         )
+
+    def _open_refreshing(self, store: Store) -> None:
+        names = [one.name for one in self.settings.signers if one.refresh]
+        if not names:
+            return
+        from sidecar.state.refresh_tokens import RefreshTokens
+
+        self.refresh_tokens = RefreshTokens(store, self._now)
+        for name in () if store.is_durable else names:
+            log.warning(
+                "signer %s: without a store (setting store) its refresh tokens end with this "
+                "process",
+                name,
+            )
 
     def _has_from(self, before: "Generation | None", one: Issuer) -> bool:
         """Whether the one before fetches the same keys."""

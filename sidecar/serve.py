@@ -261,6 +261,7 @@ class Sidecar:
         """From here on calls are decided by it: one assignment, no wait in between."""
         self._generation = generation
         self.engine.key_sources = generation.sources
+        self.engine.refresh_tokens = generation.refresh_tokens
         self.engine.snapshot = generation.snapshot
 
     def _keys_changed(self) -> None:

@@ -20,6 +20,7 @@ _SERVED_BY: Final = {
     "ExplainToken": frozenset({"validate"}),
     "GetJwks": frozenset({"validate", "issue"}),
     "IssueToken": frozenset({"issue"}),
+    "RefreshToken": frozenset({"issue"}),
     "RevokeToken": frozenset({"issue"}),
 }
 """Each working method and the services any of which brings it."""
@@ -85,5 +86,6 @@ def _token_methods(service: TokenService) -> dict[str, Method]:
         "ExplainToken": method(decoding(service.explain_token, messages.ExplainTokenRequest)),
         "GetJwks": method(decoding(service.get_jwks, messages.GetJwksRequest)),
         "IssueToken": method(decoding(service.issue_token, messages.IssueTokenRequest)),
+        "RefreshToken": method(decoding(service.refresh_token, messages.RefreshTokenRequest)),
         "RevokeToken": method(decoding(service.revoke_token, messages.RevokeTokenRequest)),
     }

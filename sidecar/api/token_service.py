@@ -62,7 +62,17 @@ class TokenService:
     ) -> messages.IssueTokenResponse:
         """Mints a token."""
         try:
-            return issue_response(self._engine.mint(order(message)))
+            return issue_response(await self._engine.mint(order(message)))
+        except CallFailed as failure:
+            await abort(context, failure)
+
+    async def refresh_token(
+        self, message: messages.RefreshTokenRequest, context: "Context"
+    ) -> messages.RefreshTokenResponse:
+        """Trades a refresh token for new tokens."""
+        try:
+            scopes = fields.names("scopes", message.scopes)
+            return refresh_response(await self._engine.refresh(message.refresh_token, scopes))
         except CallFailed as failure:
             await abort(context, failure)
 
@@ -225,8 +235,8 @@ def order(message: messages.IssueTokenRequest) -> Order:
 
 
 def issue_response(minted: Minted) -> messages.IssueTokenResponse:
-    """The message of a minted token."""
-    return messages.IssueTokenResponse(
+    """The message of a minted token, and of the refresh token beside it."""
+    response = messages.IssueTokenResponse(
         token=minted.token,
         token_id=minted.token_id,
         key_id=minted.key_id,
@@ -234,3 +244,16 @@ def issue_response(minted: Minted) -> messages.IssueTokenResponse:
         issue_time=fields.timestamp(minted.issue_time),
         expire_time=fields.timestamp(minted.expire_time),
     )
+    if minted.refresh_token:
+        response.refresh_token = minted.refresh_token
+        response.refresh_expire_time.CopyFrom(fields.timestamp(minted.refresh_expire_time))
+    return response
+
+
+def refresh_response(traded: Minted | Refusal) -> messages.RefreshTokenResponse:
+    """The message of what a refresh token was traded for, or of why it was not."""
+    if isinstance(traded, Refusal):
+        return messages.RefreshTokenResponse(
+            reason=reason_pb2.Reason.ValueType(traded.reason), message=traded.message
+        )
+    return messages.RefreshTokenResponse(valid=True, issued=issue_response(traded))

@@ -1,4 +1,4 @@
-"""`jwt-sidecar validate`, `issue` and `decode`."""
+"""`jwt-sidecar validate`, `issue`, `refresh` and `decode`."""
 
 import argparse
 import json
@@ -50,7 +50,7 @@ def validate_request(options: argparse.Namespace) -> messages.ValidateTokenReque
         raise CommandFailed("an argument is not in UTF-8") from error
 
 
-def refused(response: messages.ValidateTokenResponse) -> str:
+def refused(response: messages.ValidateTokenResponse | messages.RefreshTokenResponse) -> str:
     """The reason and the sentence of a refusal."""
     return f"refused: {short(response.reason)}\n{response.message}"
 
@@ -66,12 +66,27 @@ def print_as_json(message: Message) -> None:
 
 
 def issue(options: argparse.Namespace) -> int:
-    """Has a token minted and prints it."""
+    """Has a token minted and prints it, and in a second line the refresh token beside it."""
     if not options.subject and not options.consumer:
         raise CommandFailed("issue: name the token's subject with --subject")
     with token_service(options) as service:
-        print(service.IssueToken(_order(options), timeout=TIMEOUT).token)
+        _print_issued(service.IssueToken(_order(options), timeout=TIMEOUT))
     return DONE
+
+
+def refresh(options: argparse.Namespace) -> int:
+    """Trades a refresh token; prints the token and the next refresh token, a line each."""
+    try:
+        request = messages.RefreshTokenRequest(refresh_token=_token(options), scopes=options.scope)
+    except UnicodeEncodeError as error:
+        raise CommandFailed("an argument is not in UTF-8") from error
+    with token_service(options) as service:
+        response = service.RefreshToken(request, timeout=TIMEOUT)
+    if response.valid:
+        _print_issued(response.issued)
+    else:
+        print(refused(response))
+    return DONE if response.valid else REFUSED
 
 
 def decode(options: argparse.Namespace) -> int:
@@ -92,6 +107,12 @@ def decode(options: argparse.Namespace) -> int:
     )
     print("jwt-sidecar: decoded, NOT verified", file=sys.stderr)
     return DONE
+
+
+def _print_issued(issued: messages.IssueTokenResponse) -> None:
+    print(issued.token)
+    if issued.refresh_token:
+        print(issued.refresh_token)
 
 
 def piped_or(token: str | None) -> str:
@@ -130,6 +151,7 @@ def _order(options: argparse.Namespace) -> messages.IssueTokenRequest:
             claims_json=_object("--claim", options.claim),
             headers_json=_object("--header", options.header),
             critical_headers=options.critical_header,
+            with_refresh_token=options.refresh,
         )
     except UnicodeEncodeError as error:
         raise CommandFailed("issue: an argument is not in UTF-8") from error

@@ -121,6 +121,25 @@ class SignerKey(Section):
             yield ("secret",), problem.message
 
 
+class Refresh(Section):
+    """How long a signer's refresh tokens work."""
+
+    lifetime: Annotated[Duration, lasting("1m")]
+    """From the first one on, however often they are traded."""
+    idle_lifetime: Maybe[Annotated[Duration, lasting("1m")]] = None
+    """One that is not used for so long works no more; absent: it works for the whole lifetime."""
+    grace: Annotated[Duration, lasting("0s", "5m")] = Field(default="10s", validate_default=True)
+    """How long one that was used gets the same answer again, for a client that lost it."""
+
+    def contradictions(self) -> Iterator[Fault]:
+        """The idle lifetime ends no later than the lifetime does."""
+        if self.idle_lifetime is None:
+            return
+        if self.idle_lifetime > self.lifetime:
+            longest = format_duration(self.lifetime)
+            yield ("idle_lifetime",), f"must be at most lifetime, which is {longest}"
+
+
 class Signer(Section):
     """Issues tokens of one issuer."""
 
@@ -142,6 +161,8 @@ class Signer(Section):
     """Always added."""
     type: Text = "JWT"
     """`typ` of its tokens."""
+    refresh: Maybe[Refresh] = None
+    """Refresh tokens beside its tokens; absent: none."""
     accept: bool = False
     """Whether this sidecar accepts what it issues, as an issuer of this name."""
 

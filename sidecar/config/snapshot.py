@@ -21,6 +21,7 @@ from sidecar.token.snapshot import (
     GeneratedKeys,
     Issuer,
     Limits,
+    Refreshing,
     Signer,
     SigningKey,
     Snapshot,
@@ -63,6 +64,7 @@ def build_signer(setting: signers.Signer, generated: GeneratedKeys) -> tuple[Sig
         None if setting.scopes is None else frozenset(setting.scopes),
         setting.claims,
         setting.type,
+        _refreshing(setting.refresh) if setting.refresh else None,
         generated.others,
     )
     return signer, _accepted(signer) if setting.accept else None
@@ -163,6 +165,10 @@ def _signing_keys(setting: signers.Signer, generated: GeneratedKeys) -> tuple[Si
     keys = [one.signing_key or generated.signing.get(one.generate or "") for one in setting.keys]
     there = tuple(key for key in keys if key is not None)
     return there if len(there) == len(keys) else ()
+
+
+def _refreshing(setting: signers.Refresh) -> Refreshing:
+    return Refreshing(setting.lifetime, setting.idle_lifetime, setting.grace)
 
 
 def _accepted(signer: Signer) -> Issuer:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from sidecar.keys.members import number, text
+from sidecar.state.members import number, text
 from sidecar.token.ring import Ring, RingKey
 
 KIND: Final = "signer_keys"

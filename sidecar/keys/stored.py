@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from sidecar.keys.answer import Validators
-from sidecar.keys.members import number, text
 from sidecar.keys.saved import Saved
+from sidecar.state.members import number, text
 from sidecar.state.store import ABSENT, Store
 
 KIND: Final = "key_set"

@@ -58,10 +58,15 @@ class Minted:
     algorithm: str
     issue_time: int
     expire_time: int
+    refresh_token: str = field(default="", repr=False)
+    """Empty where none was ordered."""
+    refresh_expire_time: int = 0
 
 
 def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Minted:
     """The token that was ordered, issued now; `new_token_id` is its `jti` unless it names one.
+
+    A refresh token is not made here, only that it may be is seen to.
 
     Raises CallFailed, naming the field at fault, for what is not configured, malformed,
     reserved, or more than the signer may grant.
@@ -154,7 +159,7 @@ def _key_claim(order: Order, consumer: Consumer, path: str) -> Mapping[str, Any]
 
 
 def _signing_key(order: Order, signer: Signer) -> SigningKey:
-    if order.with_refresh_token:
+    if order.with_refresh_token and signer.refresh is None:
         raise _not_grantable("with_refresh_token", f"signer {signer.name} issues no refresh tokens")
     if not signer.keys:
         raise CallFailed(

@@ -120,6 +120,18 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Refreshing:
+    """How long a signer's refresh tokens work, in seconds."""
+
+    lifetime: float
+    """From the first one of a family."""
+    idle_lifetime: float | None = None
+    """From the last use of the family; None: as long as the lifetime lasts."""
+    grace: float = 10.0
+    """For which a token that was used gets its answer again; 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signer:
     """What tokens are minted with; times in seconds."""
 
@@ -134,6 +146,8 @@ class Signer:
     """What may be granted; None: anything."""
     claims: Mapping[str, Any] = field(default_factory=dict)
     type: str = "JWT"
+    refresh: Refreshing | None = None
+    """None: it issues no refresh tokens."""
     other_keys: tuple[SigningKey, ...] = ()
     """Published, but not signed with: the next one, and those whose tokens have not expired."""
 

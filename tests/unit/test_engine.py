@@ -249,9 +249,9 @@ def test_new_keys_swap_the_snapshot_and_leave_the_old_one_as_it_was() -> None:
     assert judge.snapshot.issuers_by_iss["https://login.example.com/"].keys is not None
 
 
-def test_minting_needs_a_signer() -> None:
+async def test_minting_needs_a_signer() -> None:
     with pytest.raises(CallFailed) as failed:
-        engine(key_set()).mint(Order(subject="alice"))
+        await engine(key_set()).mint(Order(subject="alice"))
     assert failed.value.reason is ErrorReason.NOT_CONFIGURED
 
 

@@ -247,13 +247,26 @@ def test_keys_of_a_signer(folder: Folder, key: dict[str, Any], messages: list[st
             ],
             id="the iss of an issuer, accepted",
         ),
+        pytest.param({"refresh": {"lifetime": "30d"}}, [], id="refresh tokens"),
         pytest.param(
-            {"refresh": {"lifetime": "30d"}},
+            {"refresh": {"lifetime": "30d", "idle_lifetime": "30d", "grace": "0s"}},
+            [],
+            id="refresh tokens without grace",
+        ),
+        pytest.param({"refresh": {}}, ["refresh.lifetime: is missing"], id="no lifetime"),
+        pytest.param(
+            {"refresh": {"lifetime": "59s", "idle_lifetime": "59s", "grace": "5.1m"}},
             [
-                "refresh: unknown key; known are accept, audiences, claims, issuer, keys, "
-                "lifetime, max_lifetime, name, scopes, type"
+                "refresh.grace: must be at least 0s and at most 5m; it is 306s",
+                "refresh.idle_lifetime: must be at least 1m; it is 59s",
+                "refresh.lifetime: must be at least 1m; it is 59s",
             ],
-            id="refresh tokens, which are not there yet",
+            id="refresh tokens that live too short",
+        ),
+        pytest.param(
+            {"refresh": {"lifetime": "30d", "idle_lifetime": "31d"}},
+            ["refresh.idle_lifetime: must be at most lifetime, which is 30d"],
+            id="refresh tokens that idle for longer than they live",
         ),
     ],
 )
