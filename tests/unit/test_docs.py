@@ -391,7 +391,12 @@ def test_every_error_reason_of_issuing_is_explained() -> None:
     text = (DOCS / "issuing.md").read_text()
     source = "".join(
         (ROOT / "sidecar" / path).read_text()
-        for path in ("token/mint.py", "api/fields.py", "api/token_service.py")
+        for path in (
+            "token/mint.py",
+            "api/fields.py",
+            "api/token_service.py",
+            "state/refresh_tokens.py",
+        )
     )
     used = set(re.findall(r"ErrorReason\.([A-Z_]+)", source)) & set(ErrorReason.__members__)
     assert used == set(re.findall(r"^\| `([A-Z_]+)` \|", text, re.M))
