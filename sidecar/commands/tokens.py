@@ -77,7 +77,9 @@ def issue(options: argparse.Namespace) -> int:
 def refresh(options: argparse.Namespace) -> int:
     """Trades a refresh token; prints the token and the next refresh token, a line each."""
     try:
-        request = messages.RefreshTokenRequest(refresh_token=piped_or(options.token), scopes=options.scope)
+        request = messages.RefreshTokenRequest(
+            refresh_token=piped_or(options.token), scopes=options.scope
+        )
     except UnicodeEncodeError as error:
         raise CommandFailed("an argument is not in UTF-8") from error
     with token_service(options) as service:
