@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 
-from aiohttp import ClientError, ClientSession, web
+from aiohttp import web
 
 
 def free_port() -> int:
@@ -129,11 +129,14 @@ async def caddy(directory: Path, site: str) -> AsyncIterator[str]:
 
 
 async def _until_answered(url: str, child: asyncio.subprocess.Process) -> None:
-    async with ClientSession() as session, asyncio.timeout(20):
+    host, port = url.removeprefix("http://").split(":")
+    async with asyncio.timeout(20):
         while child.returncode is None:
             try:
-                async with session.get(url):
-                    return
-            except ClientError:
+                _, writer = await asyncio.open_connection(host, port)
+            except OSError:
                 await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
     raise RuntimeError(f"the proxy ended with status {child.returncode}")

@@ -18,6 +18,7 @@ from google.rpc import code_pb2, status_pb2
 from sidecar.api.errors import abort
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, authorize, denied
+from sidecar.authorization.client_certificate import certificate_names
 from sidecar.authorization.denial import Denial, Failure
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
@@ -86,12 +87,20 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
     Under `encode_raw_headers` they are in `header_map`, each with its own value. `query` is
     always empty: the query is in `path`.
     """
-    http = check.attributes.request.http
+    http, source = check.attributes.request.http, check.attributes.source
+    certificate, principal = source.certificate, source.principal
     return HttpRequest(
         http.method,
         http.host,
         http.path,
         _headers(http),
+        source_address=source.address.socket_address.address,
+        scheme=http.scheme,
+        source_certificate=certificate,
+        source_principal=principal,
+        client_certificate_names=(
+            certificate_names(certificate, principal) if principal or certificate else ()
+        ),
         rule=check.attributes.context_extensions.get("rule", ""),
     )
 

@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sidecar.authorization.admission import Admission, admit
+from sidecar.authorization.client import client_address
 from sidecar.authorization.credentials import Credential, Removal, find_credential, places, removal
 from sidecar.authorization.denial import Denial, deny
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.path import Path, normalized
 from sidecar.authorization.policy import Policy
+from sidecar.authorization.proof import find_proof
 from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules
 from sidecar.token.reason import Reason, Refused
-from sidecar.token.request import Demand, Refusal, Request, Verdict
+from sidecar.token.request import Demand, Proof, Refusal, Request, Verdict
 from sidecar.token.words import listed, quoted
 
 Decide = Callable[[Request], Awaitable[Verdict]]
@@ -31,13 +33,24 @@ class Answer:
     """Name of the rule that the request fell under, where it has one."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, and what is known of it before its token is looked at."""
+
+    request: HttpRequest
+    rule: Rule
+    path: Path
+    client_address: str
+
+
 async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Answer:
     """Whether a request may pass under the rule that it falls under."""
     try:
         rule, path = _rule(request, policy.rules)
     except Refused as refused:
-        return denied(Refusal(refused.reason, refused.message), policy)
-    verdict, taken = await _judged(request, policy, rule, path, decide)
+        return denied(_refusal(refused), policy)
+    asked = _Asked(request, rule, path, client_address(request, policy.trusted_hops))
+    verdict, taken = await _judged(asked, policy, decide)
     if verdict is None and rule.passage is Passage.OPTIONAL:
         taken = removal(request, policy.token_from)
     if isinstance(verdict, Refusal):
@@ -56,6 +69,11 @@ def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
     if not rules and not request.rule:
         return DEFAULT, _ANY_PATH
     path = normalized(request.target)
+    if "," in request.host:
+        raise Refused(
+            Reason.RULE_DENIED,
+            "no rule can be found for a request with two hosts; send one Host header",
+        )
     if not request.rule:
         rule = rules.find(request.method, request.host, path.text)
         # An upstream that does not resolve `..` sees a path that nobody opened.
@@ -70,22 +88,21 @@ def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
     return named, path
 
 
-async def _judged(
-    request: HttpRequest, policy: Policy, rule: Rule, path: Path, decide: Decide
-) -> tuple[Verdict | None, Removal]:
+async def _judged(asked: _Asked, policy: Policy, decide: Decide) -> tuple[Verdict | None, Removal]:
     """The verdict, None where the request passes without a token; and how that is taken out."""
+    request, rule = asked.request, asked.rule
     if rule.passage is Passage.NONE:
         return Refusal(Reason.RULE_DENIED, f"{rule.title} denies this request"), Removal()
-    if rule.addresses and (problem := rule.addresses.problem(request.source_address)):
+    if rule.addresses and (problem := rule.addresses.problem(asked.client_address)):
         return Refusal(Reason.ADDRESS_DENIED, f"{problem} (addresses of {rule.title})"), Removal()
     try:
         credential = find_credential(request, policy.token_from)
+        proof = find_proof(request, credential, policy.certificate_header_trusted)
     except Refused as refused:
-        refusal = Refusal(refused.reason, refused.message)
-        return None if rule.passage is Passage.OPTIONAL else refusal, Removal()
+        return None if rule.passage is Passage.OPTIONAL else _refusal(refused), Removal()
     if not credential.token and rule.passage in _NO_TOKEN_NEEDED:
         return None, Removal()
-    verdict = await decide(_question(request, rule, path, credential))
+    verdict = await decide(_question(asked, credential, proof))
     if isinstance(verdict, Refusal):
         if rule.passage is Passage.OPTIONAL:
             return None, Removal()
@@ -95,16 +112,21 @@ async def _judged(
     return verdict, credential.removal
 
 
-def _question(request: HttpRequest, rule: Rule, path: Path, credential: Credential) -> Request:
-    demand = rule.demand
+def _question(asked: _Asked, credential: Credential, proof: Proof) -> Request:
+    rule, demand = asked.rule, asked.rule.demand
     if rule.condition:
-        bound = rule.condition.about(request, path.text)
+        bound = rule.condition.about(asked.request, asked.path.text, asked.client_address)
         demand = replace(demand or Demand(rule.title), condition=bound)
     return Request(
         credential.token,
         audiences=rule.audiences,
         scopes=rule.scopes,
         claims=rule.claims,
-        client_address=request.source_address,
+        proof=proof,
+        client_address=asked.client_address,
         demand=demand,
     )
+
+
+def _refusal(refused: Refused) -> Refusal:
+    return Refusal(refused.reason, refused.message, dpop=refused.dpop)

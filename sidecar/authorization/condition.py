@@ -51,9 +51,9 @@ class Expression:
             raise InvalidCondition(f"must be true or false; its type is {str(kind).lower()}")
         return cls(text, compiled, frozenset(re.findall(r"[a-z]+", text)))
 
-    def about(self, request: HttpRequest, path: str) -> "Bound":
+    def about(self, request: HttpRequest, path: str, client_address: str) -> "Bound":
         """The condition on this request, whose path is this one in its normal form."""
-        return Bound(self, request, path)
+        return Bound(self, request, path, client_address)
 
     def why_not(self, values: Mapping[str, Any]) -> str:
         """Why it is not met with these variables; empty where it is."""
@@ -81,6 +81,7 @@ class Bound:
     _expression: Expression
     _request: HttpRequest
     _path: str
+    _client_address: str
 
     def why_not(
         self, header: Mapping[str, Any], claims: Mapping[str, Any], consumer: Consumer | None
@@ -91,10 +92,22 @@ class Bound:
             {
                 "claims": claims if used("claims") else None,
                 "header": header if used("header") else None,
-                "request": _described(self._request, self._path) if used("request") else None,
+                "request": self._described() if used("request") else None,
                 "consumer": _consumer(consumer) if used("consumer") else None,
             }
         )
+
+    def _described(self) -> dict[str, Any]:
+        request = self._request
+        return {
+            "method": request.method,
+            "host": request.host,
+            "path": self._path,
+            "query": _query(request.query),
+            "headers": {name: ",".join(values) for name, values in request.headers.items()},
+            "client_address": self._client_address,
+            "client_certificate": {"names": list(request.client_certificate_names)},
+        }
 
 
 @functools.cache
@@ -106,16 +119,6 @@ def _environment() -> tuple[Any, Any]:
             "needs the CEL runtime, which is not installed: pip install 'jwt-sidecar[cel]'"
         ) from None
     return cel, cel.NewEnv(variables=dict.fromkeys(_VARIABLES, cel.Type.DYN))
-
-
-def _described(request: HttpRequest, path: str) -> dict[str, Any]:
-    return {
-        "method": request.method,
-        "host": request.host,
-        "path": path,
-        "query": _query(request.query),
-        "headers": {name: ",".join(values) for name, values in request.headers.items()},
-    }
 
 
 def _query(query: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import CookieSource, HeaderSource, QuerySource, Source
 from sidecar.token.reason import Reason, Refused
+from sidecar.token.request import Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Credential:
 
     token: str = field(default="", repr=False)
     removal: Removal = Removal()
+    scheme: Scheme = Scheme.UNKNOWN
 
 
 def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Credential:
@@ -46,7 +48,7 @@ def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Creden
         return Credential()
     if len(set(found.values())) > 1:
         raise _refused(f"different tokens in {' and in '.join(_place(one) for one in found)}")
-    return Credential(next(iter(found.values())), _removal(request, found))
+    return Credential(next(iter(found.values())), _removal(request, found), _scheme(request, found))
 
 
 def removal(request: HttpRequest, sources: tuple[Source, ...]) -> Removal:
@@ -74,7 +76,7 @@ def removed_with_token(sources: tuple[Source, ...]) -> frozenset[str]:
 
 def _tokens_at(request: HttpRequest, source: Source) -> list[str]:
     if isinstance(source, HeaderSource):
-        return _header_tokens(request.values(source.name), source.prefix.lower())
+        return _header_tokens(request.values(source.name), source.prefixes)
     if isinstance(source, QuerySource):
         return [value for name, value, _ in _parameters(request) if name == source.name]
     return [value for name, value, _ in _cookies(request) if name == source.name]
@@ -91,16 +93,27 @@ def _token_at(request: HttpRequest, source: Source) -> str | None:
     return tokens[0]
 
 
-def _header_tokens(values: tuple[str, ...], prefix: str) -> list[str]:
+def _header_tokens(values: tuple[str, ...], prefixes: tuple[str, ...]) -> list[str]:
     """The tokens of a header; a proxy may have joined repeated headers with commas."""
     fields = [one.strip() for value in values for one in value.split(",")]
-    scheme = prefix.strip()
-    tokens = [one[len(prefix) :].strip() for one in fields if one.lower().startswith(prefix)]
-    if scheme not in {"", prefix}:
-        tokens += ["" for one in fields if one.lower() == scheme]
+    tokens = []
+    for one in fields:
+        for prefix in prefixes:
+            if one[: len(prefix)].lower() == prefix:
+                tokens.append(one[len(prefix) :].strip())
+            elif prefix.endswith(" ") and one.lower() == prefix.strip():
+                tokens.append("")
     if tokens and len(fields) > 1:
         return ["", *tokens] if len(tokens) == 1 else tokens
     return tokens
+
+
+def _scheme(request: HttpRequest, found: Mapping[Source, str]) -> Scheme:
+    """That of the token in an Authorization header, which there is one of."""
+    if not any(isinstance(one, HeaderSource) and len(one.prefixes) > 1 for one in found):
+        return Scheme.UNKNOWN
+    name = request.values("authorization")[0].strip().partition(" ")[0]
+    return Scheme(name.lower())
 
 
 def _parameters(request: HttpRequest) -> list[tuple[str, str, str]]:
@@ -124,6 +137,8 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
 
 def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     headers = [one.name for one in found if isinstance(one, HeaderSource)]
+    if "dpop" in request.headers:
+        headers.append("dpop")
     queried = {one.name for one in found if isinstance(one, QuerySource)}
     parameters = [text for name, _, text in _parameters(request) if name in queried]
     cookies = {one.name for one in found if isinstance(one, CookieSource)}

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from sidecar.token.algorithms import ASYMMETRIC
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal
 
 RETRY_AFTER_SECONDS: Final = 1
 _LONGEST_DESCRIPTION: Final = 500
+_ALGORITHMS: Final = " ".join(sorted(ASYMMETRIC))
+"""What a DPoP proof may be signed with."""
 _SENDABLE: Final = {ord('"'): "'", ord("\\"): "/"}
 
 
@@ -66,6 +69,11 @@ def _failure(reason: Reason) -> tuple[Failure, int]:
 
 
 def _challenge(refusal: Refusal, realm: str) -> str:
+    if refusal.dpop is not None:
+        return (
+            f'DPoP realm="{_sendable(realm)}", error="{refusal.dpop}", '
+            f'error_description="{_sendable(refusal.message)}", algs="{_ALGORITHMS}"'
+        )
     challenge = f'Bearer realm="{_sendable(realm)}"'
     if refusal.reason is Reason.TOKEN_MISSING:
         return challenge

@@ -18,6 +18,14 @@ class HttpRequest:
     """By lower-case name: the values in order, of which a proxy may have joined some."""
     source_address: str = ""
     """IP address of the proxy's peer, without a port; empty where it is not known or has none."""
+    scheme: str = ""
+    """Of the request itself, such as `https`; empty where it is not known."""
+    source_certificate: str = field(default="", repr=False)
+    """The peer's certificate in PEM, encoded for a URL; empty where it has shown none."""
+    source_principal: str = ""
+    """The first name of the peer's certificate; empty where it has shown none."""
+    client_certificate_names: tuple[str, ...] = ()
+    """The subject alternative names of the peer's certificate."""
     rule: str = ""
     """Name of the rule that the proxy's route names; empty: the one that matches."""
 

@@ -16,7 +16,7 @@ _PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+
 """Paths that are their own normal form; most are."""
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BROKEN: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_TWICE: Final = re.compile(r"%(?:2e|2f|5c|25)", re.IGNORECASE)
+_TWICE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 ASTERISK: Final = "*"
 """The target of `OPTIONS *`, which asks about the server (RFC 9112, section 3.2.4)."""

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from sidecar.authorization.rules import Rules
+
+_SCHEMES: Final = ("bearer ", "dpop ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,14 @@ class HeaderSource:
     name: str
     """In lower case."""
     prefix: str = ""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """All that a token may stand behind, in lower case: where it may be Bearer, also DPoP."""
+        prefix = self.prefix.lower()
+        if (self.name, prefix) == ("authorization", "bearer "):
+            return _SCHEMES
+        return (prefix,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +86,7 @@ class Policy:
     dynamic_metadata: bool = True
     fails_on_outage: bool = False
     """Whether an outage fails the call, so that the proxy decides, and is no denial."""
+    trusted_hops: int = 0
+    """How many entries of `x-forwarded-for`, from the right, trusted proxies have added."""
+    certificate_header_trusted: bool = False
+    """Whether `x-forwarded-client-cert` is the proxy's own word."""

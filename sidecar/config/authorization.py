@@ -102,6 +102,13 @@ class Denied(Section):
     """Whether the answer has a body that says why."""
 
 
+class ClientAddress(Section):
+    """Where the client's address is taken from."""
+
+    trusted_hops: Annotated[int, Field(ge=0, le=100)] = 0
+    """Which entry of `x-forwarded-for`, from the right; 0: none, but the address of the peer."""
+
+
 class Authorization(Section):
     """The decision on HTTP requests, for Envoy's ext_authz and every other proxy."""
 
@@ -120,3 +127,7 @@ class Authorization(Section):
     on_outage: Literal["deny", "error"] = "deny"
     """Where keys or state can't be had that a decision needs: `deny` answers 503; `error` fails the
     call, so that Envoy's `failure_mode_allow` decides."""
+    client_address: ClientAddress = ClientAddress()
+    """Where the client's address is taken from."""
+    client_certificate: Literal["source", "x-forwarded-client-cert"] = "source"
+    """Where the client's certificate is taken from; the header also, where the proxy sets it."""

@@ -43,6 +43,8 @@ def policy_of(settings: Settings) -> Policy:
         configured.denied.body == "json",
         configured.dynamic_metadata,
         configured.on_outage == "error",
+        configured.client_address.trusted_hops,
+        configured.client_certificate == "x-forwarded-client-cert",
     )
 
 

@@ -8,7 +8,7 @@ from sidecar.token.algorithms import ASYMMETRIC
 from sidecar.token.claims import time_of
 from sidecar.token.jwk import from_jwk, thumbprint
 from sidecar.token.key import Key, UnusableKey
-from sidecar.token.reason import Reason, Refused
+from sidecar.token.reason import DpopError, Reason, Refused
 from sidecar.token.request import Request
 from sidecar.token.uri import normalized_uri
 from sidecar.token.words import duration, kind, moment, quoted
@@ -138,4 +138,5 @@ def _text(claims: Any, name: str) -> str:
 
 
 def _refused(message: str) -> Refused:
-    return Refused(Reason.PROOF_INVALID, f"the DPoP proof does not hold: {message}")
+    sentence = f"the DPoP proof does not hold: {message}"
+    return Refused(Reason.PROOF_INVALID, sentence, DpopError.PROOF)

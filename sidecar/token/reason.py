@@ -1,7 +1,7 @@
 """Why a token was refused, and why a call failed: the contract's enums, as plain Python."""
 
 from collections.abc import Collection
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from sidecar.token.words import listed, quoted
 
@@ -68,16 +68,25 @@ class ErrorReason(IntEnum):
     LIMIT_EXCEEDED = 12
 
 
+class DpopError(StrEnum):
+    """What a client that uses DPoP is told in `error` (RFC 9449, section 7.1)."""
+
+    PROOF = "invalid_dpop_proof"
+    TOKEN = "invalid_token"
+
+
 class Refused(Exception):
     """A check failed: the token may not pass.
 
-    The message is one sentence for a person and never holds the token or a secret.
+    The message is one sentence for a person and never holds the token or a secret. `dpop` is set
+    where the client is to use DPoP, or to use it in another way.
     """
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: Reason, message: str, dpop: DpopError | None = None) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.dpop = dpop
 
 
 class CallFailed(Exception):

@@ -2,18 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final, Protocol
 
 from sidecar.token import base64url
 from sidecar.token.addresses import AddressRules
 from sidecar.token.claims import RequiredClaim
-from sidecar.token.reason import Reason
+from sidecar.token.reason import DpopError, Reason
 from sidecar.token.seen import Seen
 from sidecar.token.snapshot import Consumer
 from sidecar.token.words import listed
 
 ANY_CONSUMER: Final = "*"
 """Stands for every consumer where consumers are named."""
+
+
+class Scheme(Enum):
+    """How an HTTP request presents its token (RFC 9110, section 11.4)."""
+
+    UNKNOWN = ""
+    """Elsewhere than in an Authorization header, or the caller does not say."""
+    BEARER = "bearer"
+    DPOP = "dpop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,8 @@ class Proof:
     """Target of that request: an absolute http or https URI."""
     client_certificate_sha256: bytes = b""
     """SHA-256 of the client certificate in DER (RFC 8705)."""
+    scheme: Scheme = Scheme.UNKNOWN
+    """The scheme that the token came under."""
 
 
 NO_PROOF: Final = Proof()
@@ -142,6 +154,8 @@ class Refusal:
     """The scopes that were needed, where these are the reason."""
     key_id: str | None = None
     """The `kid` that the issuer's keys lack, where that is the reason."""
+    dpop: DpopError | None = None
+    """Set where the client is to use DPoP, or to use it in another way."""
 
 
 Verdict = Verified | Refusal

@@ -218,4 +218,5 @@ def _refusal(attempt: Attempt, refused: Refused) -> Refusal:
         attempt.issuer.name if attempt.issuer else "",
         attempt.request.scopes if refused.reason is Reason.SCOPE_INSUFFICIENT else (),
         attempt.jws.key_id if refused.reason is Reason.KEY_NOT_FOUND else None,
+        refused.dpop,
     )

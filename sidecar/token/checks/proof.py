@@ -6,7 +6,8 @@ from typing import Any, Final
 from sidecar.token import base64url
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.dpop import check_dpop
-from sidecar.token.reason import Reason, Refused
+from sidecar.token.reason import DpopError, Reason, Refused
+from sidecar.token.request import Scheme
 from sidecar.token.snapshot import Binding
 from sidecar.token.words import kind, listed
 
@@ -30,7 +31,7 @@ def _checked_proof(attempt: Attempt) -> bytes | None:
     bindings = _bindings(claims["cnf"])
     if _CERTIFICATE in bindings:
         _check_certificate(attempt, bindings[_CERTIFICATE])
-    if _JKT in bindings or attempt.request.proof.dpop:
+    if _JKT in bindings or _uses_dpop(attempt):
         return _checked_dpop(attempt, bindings.get(_JKT))
     return None
 
@@ -40,8 +41,25 @@ def _check_unbound(attempt: Attempt) -> None:
         raise _refused(
             f"the token is bound to no key (claim cnf), as {attempt.party.title} requires"
         )
-    if attempt.request.proof.dpop:
-        raise _refused("a DPoP proof came with a token that is bound to no key (claim cnf)")
+    if _uses_dpop(attempt):
+        raise _unbound(attempt, "no key (claim cnf)")
+
+
+def _uses_dpop(attempt: Attempt) -> bool:
+    """Whether the presenter thinks that the token is bound to a DPoP key."""
+    proof = attempt.request.proof
+    return bool(proof.dpop) or proof.scheme is Scheme.DPOP
+
+
+def _unbound(attempt: Attempt, what: str) -> Refused:
+    """A token that is bound to no DPoP key may not come as one (RFC 9449, section 7.1)."""
+    if attempt.request.proof.scheme is Scheme.DPOP:
+        return Refused(
+            Reason.PROOF_INVALID,
+            f"the token is bound to {what} and came under the scheme DPoP; send it as Bearer",
+            DpopError.TOKEN,
+        )
+    return _refused(f"a DPoP proof came with a token that is bound to {what}")
 
 
 def _bindings(confirmation: Any) -> Mapping[str, str]:
@@ -68,10 +86,15 @@ def _check_certificate(attempt: Attempt, expected: str) -> None:
 
 
 def _checked_dpop(attempt: Attempt, expected: str | None) -> bytes:
-    if not attempt.request.proof.dpop:
-        raise _refused("the token is bound to a DPoP key (cnf.jkt), and no DPoP proof came with it")
     if expected is None:
-        raise _refused("a DPoP proof came with a token that is bound to no DPoP key (cnf.jkt)")
+        raise _unbound(attempt, "no DPoP key (cnf.jkt)")
+    if attempt.request.proof.scheme is Scheme.BEARER:
+        raise _without_proof(
+            "it came as a bearer token (RFC 9449, section 7.2); send it under the "
+            "scheme DPoP, with a proof"
+        )
+    if not attempt.request.proof.dpop:
+        raise _without_proof("no DPoP proof came with it")
     return check_dpop(attempt.request, expected, attempt.now, attempt.rules.clock_skew)
 
 
@@ -104,6 +127,11 @@ def _replay(attempt: Attempt) -> str:
     if attempt.proof_id is None:
         return "no DPoP proof was needed, and none is used up"
     return "the DPoP proof is used once"
+
+
+def _without_proof(problem: str) -> Refused:
+    message = f"the token is bound to a DPoP key (cnf.jkt), and {problem}"
+    return Refused(Reason.PROOF_INVALID, message, DpopError.PROOF)
 
 
 def _refused(message: str) -> Refused:

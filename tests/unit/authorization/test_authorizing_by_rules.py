@@ -179,6 +179,14 @@ async def test_a_rule_that_is_not_there_lets_nobody_pass(policy: Policy) -> None
     assert '"amdin"' in answer.verdict.message
 
 
+async def test_two_hosts_let_nobody_pass() -> None:
+    judge = Judge(verified())
+    request = HttpRequest("GET", "evil.example,h", "/healthz", {})
+    answer = await authorize(request, POLICY, judge.decide)
+    assert isinstance(answer.verdict, Refusal)
+    assert answer.verdict.reason is Reason.RULE_DENIED
+
+
 async def test_an_outage_counts_as_no_optional_token() -> None:
     answer = await answered("/static/a", Refusal(Reason.KEYS_UNAVAILABLE, "away"), WITH_TOKEN)
     assert isinstance(answer.outcome, Admission)

@@ -11,6 +11,7 @@ REQUEST = HttpRequest(
     "shop.example.com",
     "/a//b?tenant=blue&x=1&x=2&y=%2F",
     {"x-tenant": ("blue",), "x-many": ("a", "b")},
+    client_certificate_names=("spiffe://prod/ns/shop/sa/web",),
 )
 CLAIMS: dict[str, Any] = {
     "sub": "alice",
@@ -28,7 +29,7 @@ HEADER = {"alg": "ES256", "typ": "at+jwt"}
 def why_not(
     text: str, claims: dict[str, Any] | None = None, by: Any = None, request: HttpRequest = REQUEST
 ) -> str:
-    bound = Expression.compiled(text).about(request, "/a/b")
+    bound = Expression.compiled(text).about(request, "/a/b", "192.0.2.7")
     return bound.why_not(HEADER, CLAIMS if claims is None else claims, by)
 
 
@@ -50,6 +51,8 @@ def why_not(
         'request.query.tenant == claims.tenant && request.query.y == "/"',
         'request.query.x == ["1", "2"]',
         "consumer == null",
+        'request.client_address == "192.0.2.7"',
+        '"spiffe://prod/ns/shop/sa/web" in request.client_certificate.names',
         'claims.sub.matches("^al.*")',
         "true",
     ],

@@ -69,6 +69,7 @@ def test_a_path_that_climbs_is_resolved_and_told(target: str, path: str) -> None
         pytest.param("/a%252Fb", "encoded twice", id="a slash encoded twice"),
         pytest.param("/a%255cb", "encoded twice", id="a backslash encoded twice"),
         pytest.param("/a%25252fb", "encoded twice", id="encoded three times"),
+        pytest.param("/%2569nternal", "encoded twice", id="a letter encoded twice"),
         pytest.param("/%c0%ae/", "not UTF-8", id="an overlong dot"),
         pytest.param("/%ff", "not UTF-8", id="a byte that is no UTF-8"),
         pytest.param("/a%00", "control characters", id="NUL"),
