@@ -204,11 +204,10 @@ class Engine:
         except Unanswered as unanswered:
             question = unanswered.question
         found: dict[Question[Any], Any] = {}
-        outside = WithFound(found, self.answers)
         while True:
             found[question] = await self.answers.find(question, max(0.0, ends - self._clock()))
             try:
-                return judge(request, outside)
+                return judge(request, WithFound(found, self.answers))
             except Unanswered as unanswered:
                 if unanswered.question in found:
                     raise RuntimeError("a question is asked again that was answered") from None

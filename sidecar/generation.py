@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sidecar.keys.held import State
     from sidecar.keys.remote import RemoteKeys
     from sidecar.state.refresh_tokens import RefreshTokens
+    from sidecar.subjects.directories import Directories
 
 MOST_WAITED: Final = 5.0
 """Seconds that a reload waits for the first keys of issuers that are new."""
@@ -50,6 +51,8 @@ class Generation:
         """The issuers' remote keys, by name."""
         self.refresh_tokens: RefreshTokens | None = None
         """None where no signer issues any."""
+        self.subjects: Directories | None = None
+        """The subject directories, where there are any."""
         self._remote = {one.name: one for one in self.settings.issuers if one.keys.are_remote}
         self._changed = changed
         self._now = now
@@ -65,6 +68,7 @@ class Generation:
         keys are there when it is.
         """
         self._warn_of_loss(store)
+        self._open_subjects(before)
         setting = self.settings.store
         may_wait = before is None and setting is not None and setting.url.redis is not None
         await self._start_generating(store, may_wait)
@@ -87,6 +91,9 @@ class Generation:
         for name, one in self._remote.items():
             if self._has_from(before, one):
                 self._fetch(one, before.sources[name].hand_over())
+
+        if self.subjects and before.subjects:
+            self.subjects.take_over(before.subjects)
 
     async def hash(self) -> str:
         """A hash of its settings, to compare sidecars by."""
@@ -133,6 +140,15 @@ class Generation:
                 "process",
                 name,
             )
+
+    def _open_subjects(self, before: "Generation | None") -> None:
+        if not self.settings.subjects:
+            return
+        from sidecar.subjects.directories import Directories
+
+        self.subjects = Directories(self.settings.subjects, self._now)
+        self.subjects.open(before.subjects if before else None)
+        self._stack.push_async_callback(self.subjects.close)
 
     def _has_from(self, before: "Generation | None", one: Issuer) -> bool:
         """Whether the one before fetches the same keys."""

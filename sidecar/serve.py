@@ -8,10 +8,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar import __version__
-from sidecar.answering import Answers
+from sidecar.answering import Answerer, Answers
 from sidecar.api.callers import guarded
 from sidecar.api.health import Health
 from sidecar.api.http_listener import Answering, HttpListener
@@ -32,6 +32,7 @@ from sidecar.state.one_time import OneTimeUses
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
 from sidecar.status import (
+    CacheStatus,
     ConfigStatus,
     IssuerStatus,
     Status,
@@ -41,10 +42,15 @@ from sidecar.status import (
     signer_statuses,
 )
 from sidecar.token.checks.one_time import OneTimeUse
+from sidecar.token.outside import Question
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer
+from sidecar.token.subject import SubjectQuestion
+
+if TYPE_CHECKING:
+    from sidecar.subjects.directories import Directories
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
@@ -96,7 +102,7 @@ class Sidecar:
             self.engine.revocations = await stack.enter_async_context(
                 remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
             )
-            self.engine.answers = Answers({OneTimeUse: OneTimeUses(self._store)})
+            self._uses = OneTimeUses(self._store)
             stack.push_async_callback(self._close_generation)
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)
@@ -148,9 +154,14 @@ class Sidecar:
             self._start_time,
             config,
             issuer_statuses(self.engine.snapshot, generation.sources),
-            cache_statuses(self.engine.seen_tokens),
+            self._caches(),
             signer_statuses(self.engine.snapshot),
         )
+
+    def _caches(self) -> tuple[CacheStatus, ...]:
+        subjects = self._generation.subjects
+        remembered = subjects.remembered() if subjects else {}
+        return cache_statuses(self.engine.seen_tokens, remembered)
 
     def measured(self) -> str:
         """What a scraper of metrics gets."""
@@ -158,7 +169,7 @@ class Sidecar:
             self.engine.metrics,
             self.engine.snapshot.issuers.values(),
             self._generation.sources,
-            cache_statuses(self.engine.seen_tokens),
+            self._caches(),
             [listener.transport for listener in self.listeners.all],
             time.time(),
         )
@@ -262,7 +273,14 @@ class Sidecar:
         self._generation = generation
         self.engine.key_sources = generation.sources
         self.engine.refresh_tokens = generation.refresh_tokens
+        self.engine.answers = self._answers(generation.subjects)
         self.engine.snapshot = generation.snapshot
+
+    def _answers(self, subjects: "Directories | None") -> Answers:
+        answerers: dict[type[Question[Any]], Answerer] = {OneTimeUse: self._uses}
+        if subjects:
+            answerers[SubjectQuestion] = subjects
+        return Answers(answerers)
 
     def _keys_changed(self) -> None:
         self.engine.snapshot = self._generation.snapshot

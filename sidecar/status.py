@@ -112,13 +112,28 @@ def issuer_status(issuer: Issuer, fetching: Fetching | None) -> IssuerStatus:
     )
 
 
-def cache_statuses(tokens: SeenTokens | None) -> tuple[CacheStatus, ...]:
-    """Those of tokens, where they are remembered."""
-    if tokens is None:
-        return ()
+class Remembering(Protocol):
+    """A cache that counts."""
+
+    capacity: int
+    hits: int
+    misses: int
+
+    def __len__(self) -> int:
+        """How many entries it has."""
+
+
+def cache_statuses(
+    tokens: SeenTokens | None, subjects: Mapping[str, Remembering]
+) -> tuple[CacheStatus, ...]:
+    """Those of tokens, where they are remembered, and those of subjects, by their directory."""
+    caches: dict[str, Remembering] = {}
+    if tokens is not None:
+        caches = {"tokens": tokens.verified, "refused": tokens.refused}
+    caches |= {f"subjects.{name}": one for name, one in subjects.items()}
     return tuple(
-        CacheStatus(name, len(part), part.capacity, part.hits, part.misses)
-        for name, part in (("tokens", tokens.verified), ("refused", tokens.refused))
+        CacheStatus(name, len(one), one.capacity, one.hits, one.misses)
+        for name, one in caches.items()
     )
 
 

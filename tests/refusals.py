@@ -13,6 +13,7 @@ from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Demand, Request
 from sidecar.token.snapshot import Consumers, Issuer, Limits
+from sidecar.token.subject import Standing, SubjectAnswer, SubjectRule
 from tests.authors import CORP, STRANGER, author, key_set, rsa_key
 from tests.proofs import bound, proof, thumbprint
 from tests.tokens import (
@@ -68,6 +69,18 @@ class Case:
     party: Issuer | Consumers | Limits | None = None
     request: dict[str, Any] | None = None
 
+
+class Directory:
+    """A subject directory that gives this one answer."""
+
+    def __init__(self, standing: Standing, detail: str = "") -> None:
+        self._answer = SubjectAnswer(standing, NOW - 4, detail)
+
+    def answer(self, question: Any, now: float) -> Any:
+        return self._answer
+
+
+USERS = issuer(subjects=SubjectRule("users"))
 
 REFUSALS: list[Any] = [
     pytest.param(Case("", Reason.TOKEN_MISSING, ("no token",)), id="no token"),
@@ -275,6 +288,36 @@ REFUSALS: list[Any] = [
             request={"revoked": revoking(REVOCABLE)},
         ),
         id="revoked",
+    ),
+    pytest.param(
+        Case(
+            mint(sub="bob"),
+            Reason.SUBJECT_UNKNOWN,
+            ('claim "sub" is "bob"', "subject directory users", "4 s ago"),
+            USERS,
+            {"outside": Directory(Standing.UNKNOWN)},
+        ),
+        id="no such user",
+    ),
+    pytest.param(
+        Case(
+            mint(sub="bob"),
+            Reason.SUBJECT_DISABLED,
+            ('"bob"', "users", "it answers 410", "4 s ago"),
+            USERS,
+            {"outside": Directory(Standing.DISABLED, "it answers 410")},
+        ),
+        id="a user who is disabled",
+    ),
+    pytest.param(
+        Case(
+            mint(sub="bob"),
+            Reason.STATE_UNAVAILABLE,
+            ('"bob"', "subject directory users", "it answers 500", "try again"),
+            USERS,
+            {"outside": Directory(Standing.NO_ANSWER, "it answers 500")},
+        ),
+        id="a subject directory is away",
     ),
     pytest.param(
         Case(

@@ -34,6 +34,7 @@ def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[
     yield from _taken("name", _issuer_names(document, top))
     yield from _taken("name", _named(document, top, "signers", "name"))
     yield from _taken("issuer", _issuers(document, top))
+    yield from _taken("name", _named(document, top, "subjects", "name"))
     yield from _taken("key_id", _key_ids(document, top))
     for setting in ("name", "key"):
         yield from _taken(setting, _consumers(document, top, surroundings, setting))
@@ -42,6 +43,7 @@ def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[
     yield from _lacking(document, top)
     yield from _unknown_issuers(document, top)
     yield from _unknown_parties(document, top, surroundings)
+    yield from _unknown_subjects(document, top)
 
 
 def _taken(what: str, values: Iterable[_Value]) -> Iterator[Problem]:
@@ -263,6 +265,21 @@ def _known_consumers(document: Document, top: dict[str, Any], surroundings: Surr
 def _section(parent: dict[str, Any], name: str) -> dict[str, Any]:
     section = parent.get(name)
     return section if isinstance(section, dict) else {}
+
+
+def _unknown_subjects(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
+    """A directory that is named and not there, and one that is there and never asked."""
+    there = frozenset(one.value for one in _named(document, top, "subjects", "name"))
+    known = _Known("subject directory", there, {})
+    asked = list(_named(document, top, "issuers", "subjects"))
+    for one in asked:
+        yield from known.problem(document, one.place, one.value)
+    for one in _named(document, top, "subjects", "name"):
+        if all(one.value != other.value for other in asked):
+            yield document.problem(
+                one.place,
+                f"nobody asks {quoted(one.value)}; name it in an issuer's subjects, or remove it",
+            )
 
 
 def _texts(values: object) -> set[str]:

@@ -1,20 +1,17 @@
 """Whose tokens are accepted, where their keys are, and what the tokens must say."""
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     field_serializer,
 )
 
 from sidecar.config.algorithms import AlgorithmName
 from sidecar.config.client_addresses import Addresses
-from sidecar.config.headers import HeaderName, one_of_each
+from sidecar.config.http_access import HttpUrl, ProxyUrl, RequestHeaders, wrong_with_url
 from sidecar.config.keyfiles import CertificateFile, KeyFile, inline_keys
 from sidecar.config.secrets import Secret
 from sidecar.config.section import (
@@ -29,7 +26,6 @@ from sidecar.config.section import (
     Texts,
     TextsOrAny,
     fault,
-    faults,
 )
 from sidecar.config.units import Duration, lasting
 from sidecar.token.algorithms import ASYMMETRIC, SYMMETRIC
@@ -48,11 +44,6 @@ _PUBLIC_MEMBERS: Final = frozenset(
     {"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e", "pub"}
     | {"x5u", "x5c", "x5t", "x5t#S256"}
 )
-_OWN_HEADERS: Final = frozenset(
-    {"accept", "accept-encoding", "connection", "content-length", "cookie", "host"}
-    | {"if-modified-since", "if-none-match", "proxy-authorization", "te", "transfer-encoding"}
-    | {"upgrade"}
-)
 _REMOTE: Final = (
     *("refresh", "timeout", "unknown_key_interval", "max_stale", "snapshot", "required"),
     *("ca_file", "proxy_url", "headers"),
@@ -62,57 +53,6 @@ _REMOTE: Final = (
 def discovery_url(issuer: str) -> str:
     """Where an issuer's discovery document is (OpenID Connect Discovery 1.0, section 4)."""
     return f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
-
-
-def _wrong_with_url(text: str) -> str | None:
-    """What is wrong with it, never quoting it: its password or query may be secret."""
-    try:
-        url = urlsplit(text)
-        _ = url.port
-    except ValueError:
-        return "must be an http or https URL; this one is malformed"
-    if url.scheme not in {"http", "https"} or not url.hostname or " " in text:
-        return "must be an http or https URL with a host, such as https://example.com/jwks"
-    if "@" in url.netloc:
-        return "must be a URL without user name and password: key sets are public"
-    if "#" in text:
-        return "must be a URL without a fragment (#…), which servers never see"
-    return None
-
-
-def _http_url(text: str) -> str:
-    wrong = _wrong_with_url(text)
-    if wrong is not None:
-        raise fault(wrong)
-    return text
-
-
-def _proxy_url(text: str) -> str:
-    """As `_http_url`; a connection to the proxy itself is never TLS."""
-    wrong = _wrong_with_url(text)
-    if wrong is not None or urlsplit(text).scheme != "http":
-        raise fault(
-            "must be the URL of an HTTP proxy without user name and password, such as "
-            "http://proxy:3128"
-        )
-    return text
-
-
-def _request_header(name: str) -> str:
-    if name in _OWN_HEADERS:
-        raise fault(f"sets {name}, which the sidecar sends itself; remove it")
-    return name
-
-
-def _sendable(headers: dict[str, Secret]) -> dict[str, Secret]:
-    found: list[Fault] = [
-        ((name,), "must be printable ASCII, without line ends or spaces around it")
-        for name, secret in headers.items()
-        if re.fullmatch(rb"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", secret.material) is None
-    ]
-    if found:
-        raise faults(found)
-    return headers
 
 
 def _inline(jwks: dict[str, Any]) -> dict[str, Any]:
@@ -144,20 +84,12 @@ ClaimValues = Annotated[dict[str, Any], AfterValidator(_claims)]
 """Path of a claim to the value that it must have, or a list of these."""
 
 
-RequestHeaders = Annotated[
-    dict[Annotated[HeaderName, AfterValidator(_request_header)], Secret],
-    BeforeValidator(one_of_each),
-    AfterValidator(_sendable),
-]
-"""Name of a header to where its value is."""
-
-
 class IssuerKeys(Section):
     """Where an issuer's keys come from: exactly one of the first five."""
 
     discovery: Maybe[Literal[True]] = None
     """The `jwks_uri` of the issuer's OpenID Connect discovery document."""
-    url: Maybe[Annotated[Text, AfterValidator(_http_url)]] = None
+    url: Maybe[HttpUrl] = None
     """URL of a JWK Set."""
     file: Maybe[KeyFile] = None
     """File with a JWK Set, or with PEM public keys or certificates."""
@@ -183,7 +115,7 @@ class IssuerKeys(Section):
     """Whether the sidecar is ready only with these keys."""
     ca_file: Maybe[CertificateFile] = None
     """Certificates that the server is trusted by, instead of the system's."""
-    proxy_url: Maybe[Annotated[Text, AfterValidator(_proxy_url)]] = None
+    proxy_url: Maybe[ProxyUrl] = None
     """HTTP proxy to the server; absent: none, whatever the environment says."""
     headers: RequestHeaders = Field(default_factory=dict)
     """Headers that the server is sent, and where their values are."""
@@ -245,6 +177,8 @@ class Issuer(Section):
     """`access_token`: the rules of RFC 9068 hold; absent: none beside the others here."""
     proof: Literal["when_bound", "required", "ignore"] = "when_bound"
     """Whether a proof is needed that the presenter holds the token's key (claim `cnf`)."""
+    subjects: Maybe[Name] = None
+    """Name of the subject directory in which the token's subject must exist; absent: none."""
     addresses: Maybe[Addresses] = None
     """Which clients' addresses may come with its tokens; absent: any."""
     one_time: bool = False
@@ -285,7 +219,7 @@ class Issuer(Section):
 
     def _not_discoverable(self) -> Iterator[Fault]:
         """Section 3 of OpenID Connect Discovery 1.0 has issuers without query and fragment."""
-        wrong = _wrong_with_url(self.issuer)
+        wrong = wrong_with_url(self.issuer)
         if wrong is None and "?" in self.issuer:
             wrong = "must be a URL without a query (?…)"
         if wrong is not None:

@@ -69,10 +69,12 @@ def public_hash(configuration: Configuration) -> str:
     """A hash of the effective settings without secrets, to compare sidecars by."""
     settings = configuration.settings
     consumers = settings.consumers.all if settings.consumers else ()
+    subjects = (one.file.digest for one in settings.subjects if one.file)
     keys = (key for one in settings.issuers if one.keys.file for key in one.keys.file.keys.keys)
     shown = [
         [one.model_dump(mode="json") for one in (settings, *consumers)],
         [thumbprint(key) for key in keys],
+        list(subjects),
     ]
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 

@@ -11,6 +11,7 @@ from sidecar.config.listeners import Http, Listener
 from sidecar.config.section import Many, Maybe, NotEmpty, Section
 from sidecar.config.signers import Signer
 from sidecar.config.store import Store
+from sidecar.config.subjects import Subjects
 from sidecar.config.units import Duration, Size, lasting, sized
 
 
@@ -86,6 +87,8 @@ class Settings(Section):
     """What tokens are issued with."""
     store: Maybe[Store] = None
     """What outlives a request; absent: in memory."""
+    subjects: Many[Subjects] = ()
+    """Directories that say whether the user exists whom a token names."""
     authorization: Maybe[Authorization] = None
     """How HTTP requests are authorized, for ext_authz."""
     limits: Limits = Limits()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sidecar.config import consumers, issuers, signers
+from sidecar.config import consumers, issuers, signers, subjects
 from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
 from sidecar.token import key
@@ -26,6 +26,7 @@ from sidecar.token.snapshot import (
     SigningKey,
     Snapshot,
 )
+from sidecar.token.subject import SubjectRule
 
 NOT_FETCHED: Final = "they were not fetched yet"
 """What is wrong with remote keys in a snapshot that was just built."""
@@ -41,9 +42,10 @@ def build(settings: Settings, generated: Mapping[str, GeneratedKeys]) -> Snapsho
     `generated` has the keys that were made for each signer, by its name; the others are absent.
     """
     built = [build_signer(one, generated.get(one.name, _NONE)) for one in settings.signers]
+    directories = {one.name: _subject_rule(one) for one in settings.subjects}
     return Snapshot.of(
         (
-            *(_issuer(one) for one in settings.issuers),
+            *(_issuer(one, directories) for one in settings.issuers),
             *(accepted for _, accepted in built if accepted),
         ),
         _consumers(settings.consumers) if settings.consumers else None,
@@ -82,11 +84,11 @@ def source(issuer: issuers.Issuer) -> str:
     return url or (keys.file.path if keys.file else "the configuration")
 
 
-def _issuer(setting: issuers.Issuer) -> Issuer:
+def _issuer(setting: issuers.Issuer, directories: Mapping[str, SubjectRule]) -> Issuer:
     return Issuer(
         setting.name,
         None if setting.issuer == "*" else setting.issuer,
-        _issuer_rules(setting),
+        _issuer_rules(setting, directories),
         setting.local_keys,
         _spelled_out(setting.algorithms) if setting.algorithms else None,
         source(setting),
@@ -94,7 +96,7 @@ def _issuer(setting: issuers.Issuer) -> Issuer:
     )
 
 
-def _issuer_rules(setting: issuers.Issuer) -> ClaimRules:
+def _issuer_rules(setting: issuers.Issuer, directories: Mapping[str, SubjectRule]) -> ClaimRules:
     rules = ClaimRules(
         audiences=_set_or_any(setting.audiences),
         types=_types(setting.types),
@@ -108,8 +110,13 @@ def _issuer_rules(setting: issuers.Issuer) -> ClaimRules:
         proof=Binding(setting.proof),
         addresses=setting.addresses.rules if setting.addresses else None,
         one_time=setting.one_time,
+        subjects=directories[setting.subjects] if setting.subjects else None,
     )
     return rules if setting.profile is None else _as_access_token(rules)
+
+
+def _subject_rule(setting: subjects.Subjects) -> SubjectRule:
+    return SubjectRule(setting.name, setting.claim, setting.on_outage == "allow")
 
 
 def _as_access_token(rules: ClaimRules) -> ClaimRules:

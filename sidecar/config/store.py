@@ -33,7 +33,7 @@ class StoreUrl(Written):
         if text == _MEMORY:
             return cls()
         if text.startswith(_SQLITE):
-            return cls(_sqlite_path(text.removeprefix(_SQLITE), surroundings))
+            return cls(sqlite_path(text.removeprefix(_SQLITE), surroundings))
         if redis.is_redis(text):
             return cls(redis=redis.parse(text, surroundings))
         raise fault("must be sqlite:PATH, such as sqlite:state.db, redis://HOST:PORT, or memory:")
@@ -96,7 +96,8 @@ class Store(Section):
             yield from ((name, "rediss://, which is Redis over TLS") for name in names)
 
 
-def _sqlite_path(path: str, surroundings: Surroundings) -> str:
+def sqlite_path(path: str, surroundings: Surroundings) -> str:
+    """Absolute path of a SQLite file, from what stands after `sqlite:`; raises a fault."""
     if not path or path.endswith("/") or "\0" in path:
         raise fault("must name a file after sqlite:, such as sqlite:state.db")
     if path.startswith("//"):

@@ -12,6 +12,7 @@ from sidecar.config.section import FAULTS, came
 from sidecar.token.words import names
 
 _SECRETS: Final = frozenset({"secret", "private_key", "public_key", "password"})
+_SENT: Final = frozenset({("keys", "headers"), ("http", "headers")})
 _EXPECTED: Final = {
     "bool_type": "must be true or false",
     "dict_type": "must be a mapping",
@@ -51,8 +52,8 @@ def _worded(details: ErrorDetails, root: object) -> Iterator[tuple[Place, str]]:
 
 
 def _is_secret(place: Place) -> bool:
-    """Whether a secret may stand there; the headers of keys are sent, and those of others named."""
-    return not _SECRETS.isdisjoint(place) or place[2:4] == ("keys", "headers")
+    """Whether a secret may stand there; headers of keys and subjects are sent, others named."""
+    return not _SECRETS.isdisjoint(place) or place[2:4] in _SENT
 
 
 def _sentence(details: ErrorDetails, hidden: bool) -> str:

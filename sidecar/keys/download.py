@@ -1,8 +1,6 @@
 """Fetching a small JSON document over HTTP, with every bound that a hostile server needs."""
 
 import asyncio
-import os
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +10,13 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 
 from sidecar.keys.answer import Answer, DownloadFailed, Outcome, Validators
+from sidecar.keys.connecting import cause, session, trusted
 from sidecar.keys.resolver import Resolver
 from sidecar.keys.response import read, shown
 from sidecar.keys.trust import Trust
 
 MOST_REDIRECTS: Final = 3
+_ACCEPTED: Final = "application/jwk-set+json, application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +52,20 @@ def downloader(max_bytes: int, resolver: Resolver | None = None) -> Download:
         name = shown(url)
         sent = validators if validators is not None and validators.url == url else None
         try:
-            async with asyncio.timeout(access.seconds), _session(names) as session:
-                return await _follow(session, trust, url, access, sent, max_bytes)
+            async with asyncio.timeout(access.seconds), session(names, _ACCEPTED) as opened:
+                return await _follow(opened, trust, url, access, sent, max_bytes)
         except TimeoutError as error:
             problem = f"{name} did not answer within {access.seconds:g} s"
             raise DownloadFailed(problem, Outcome.TIMEOUT) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            outcome, cause = _cause(error)
-            raise DownloadFailed(f"{name} can't be fetched: {cause}", outcome) from error
+            outcome, problem = cause(error)
+            raise DownloadFailed(f"{name} can't be fetched: {problem}", outcome) from error
 
     return download
 
 
-def _session(resolver: Resolver) -> aiohttp.ClientSession:
-    """One for a single document, which so outlives a reload."""
-    return aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"accept": "application/jwk-set+json, application/json"},
-        connector=aiohttp.TCPConnector(limit=0, force_close=True, resolver=resolver),
-        timeout=aiohttp.ClientTimeout(total=None),
-        trust_env=False,
-    )
-
-
 async def _follow(
-    session: aiohttp.ClientSession,
+    opened: aiohttp.ClientSession,
     trust: Trust,
     url: str,
     access: Access,
@@ -85,9 +74,9 @@ async def _follow(
 ) -> Answer:
     asked = url
     for _ in range(1 + MOST_REDIRECTS):
-        async with session.get(
+        async with opened.get(
             url,
-            ssl=_trusted(trust, url, access),
+            ssl=trusted(trust, url, access.ca_file),
             proxy=access.proxy_url,
             headers={**access.headers, **_conditional(sent)},
             allow_redirects=False,
@@ -98,15 +87,6 @@ async def _follow(
     raise DownloadFailed(
         f"{shown(asked)} leads through more than {MOST_REDIRECTS} redirects", Outcome.REDIRECT
     )
-
-
-def _trusted(trust: Trust, url: str, access: Access) -> ssl.SSLContext | bool:
-    if not url.lower().startswith("https:"):
-        return True
-    try:
-        return trust.context(access.ca_file)
-    except DownloadFailed as error:
-        raise DownloadFailed(f"{shown(url)} can't be fetched: {error}", error.outcome) from error
 
 
 def _conditional(sent: Validators | None) -> dict[str, str]:
@@ -146,28 +126,3 @@ def same_origin(one: str, other: str) -> bool:
         return _origin(one) == _origin(other)
     except ValueError:
         return False
-
-
-def _cause(error: Exception) -> tuple[Outcome, str]:
-    """What went wrong, without what the server sent, which messages of aiohttp quote."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Outcome.TLS, f"its TLS certificate is not trusted ({error.certificate_error})"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return Outcome.TLS, f"no TLS connection ({error.os_error})"
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return Outcome.UNREACHABLE, f"no connection to the proxy: {_strerror(error.os_error)}"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        address = f"{error.host}:{error.port}"
-        return Outcome.UNREACHABLE, f"no connection to {address}: {_strerror(error.os_error)}"
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return Outcome.UNREACHABLE, f"the proxy answers {error.status}"
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
-        return Outcome.MALFORMED, "its answer is not whole and proper HTTP"
-    if isinstance(error, aiohttp.InvalidURL):
-        return Outcome.UNREACHABLE, "it is no URL"
-    return Outcome.UNREACHABLE, str(error) or type(error).__name__
-
-
-def _strerror(error: OSError) -> str:
-    """The cause, of which asyncio's own text repeats the address."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -12,6 +12,7 @@ from sidecar.token.request import Request
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import Seen, SeenTokens
 from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
+from sidecar.token.subject import SubjectAnswer
 
 _NO_RULES: Final = ClaimRules(audiences=frozenset(), types=None)
 
@@ -41,6 +42,7 @@ class Attempt:
         "seen",
         "seen_tokens",
         "snapshot",
+        "subject",
         "text",
         "used_proofs",
         "uses_up",
@@ -84,6 +86,8 @@ class Attempt:
         self.not_before_time: float | None
         self.issue_time: float | None
         self.audiences: tuple[str, ...]
+        self.subject: SubjectAnswer
+        """What a directory said of its subject; unset where none was asked."""
         self.scopes: tuple[str, ...]
         self.proof_id: bytes | None
         """Of the DPoP proof that was checked, None where none is needed."""

@@ -9,6 +9,7 @@ from sidecar.token.addresses import AddressRules
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.key import Key
 from sidecar.token.keyset import KeySet
+from sidecar.token.subject import SubjectRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class ClaimRules:
     """Which clients' addresses may come; None: any, known or not."""
     one_time: bool = False
     """Whether each token passes once."""
+    subjects: SubjectRule | None = None
+    """None: nobody asks whether the subject exists."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from sidecar.token.checks import (
     revocation,
     rule,
     signature,
+    subject,
     times,
 )
 from sidecar.token.claims import time_of
@@ -40,6 +41,7 @@ CHECKS: Final = (
     *times.CHECKS,
     *claims.AUDIENCE_AND_CLAIMS,
     *revocation.CHECKS,
+    *subject.CHECKS,
     *address.CHECKS,
     *claims.SCOPES,
     *proof.CHECKS,

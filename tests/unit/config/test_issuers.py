@@ -58,7 +58,7 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
         pytest.param(
             {"keys": {"discovery": True}, "issuer": "https://joe:marker@example.com/"},
             [
-                "issuer: must be a URL without user name and password: key sets are public; "
+                "issuer: must be a URL without user name and password; headers can hold one; "
                 "keys.discovery starts from it"
             ],
             id="discovery of an issuer with a password",
@@ -86,7 +86,7 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
         ),
         pytest.param(
             {"keys": {"url": "https://joe:marker@example.com/"}},
-            ["keys.url: must be a URL without user name and password: key sets are public"],
+            ["keys.url: must be a URL without user name and password; headers can hold one"],
             id="a URL with a password",
         ),
         pytest.param(

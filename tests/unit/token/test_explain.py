@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.token.outside import NOTHING
 from sidecar.token.reason import CallFailed
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Proof, Request
@@ -271,4 +272,5 @@ def test_whatever_comes_the_first_check_that_fails_is_the_reason(
     parties = [case.party] if case.party else []
     has_corp = not case.party or getattr(case.party, "name", "") == "corp"
     name = "corp" if named and has_corp else ""
-    judge(mint(header=header, **claims), *parties, issuer_name=name)
+    outside = (case.request or {}).get("outside", NOTHING)
+    judge(mint(header=header, **claims), *parties, issuer_name=name, outside=outside)

@@ -11,6 +11,7 @@ from sidecar.token.reason import Reason
 from sidecar.token.request import Demand, Verdict
 from sidecar.token.revocation import SubjectReference
 from sidecar.token.snapshot import Limits
+from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion, SubjectRule
 from sidecar.token.validator import CHECKS
 from tests.authors import STRANGER
 from tests.refusals import Never, Used
@@ -36,7 +37,20 @@ STRICT = issuer(
     required=("exp", "jti"),
     addresses=INSIDE,
     one_time=True,
+    subjects=SubjectRule("users"),
 )
+
+
+class World(Used):
+    """Beside that, a directory that knows everybody but bob."""
+
+    def answer(self, question: Any, now: float) -> Any:
+        if not isinstance(question, SubjectQuestion):
+            return super().answer(question, now)
+        unknown = question.subject == "bob"
+        return SubjectAnswer(Standing.UNKNOWN if unknown else Standing.EXISTS, now)
+
+
 GOOD: dict[str, Any] = {"jti": "1", "tenant": "blue", "scope": "write"}
 FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "type": ({"typ": "x"}, Reason.TYPE_NOT_ALLOWED),
@@ -54,6 +68,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Reason]] = {
     "required_claims": ({"jti": ABSENT}, Reason.CLAIM_MISSING),
     "claim_values": ({"tenant": "red"}, Reason.CLAIM_MISMATCH),
     "revocation": ({"sub": "eve"}, Reason.REVOKED),
+    "subject": ({"sub": "bob"}, Reason.SUBJECT_UNKNOWN),
     "address": ({"client_address": "11.0.0.1"}, Reason.ADDRESS_DENIED),
     "scopes": ({"scope": "read"}, Reason.SCOPE_INSUFFICIENT),
     "proof": ({"cnf": {}}, Reason.PROOF_INVALID),
@@ -84,7 +99,7 @@ def judge_with(*faults: str) -> Verdict:
         client_address=address,
         demand=demand,
         revoked=REVOKED,
-        outside=Used(use),
+        outside=World(use),
     )
 
 

@@ -1,0 +1,1 @@
+"""Directories of users: whether the one that a token names exists."""
