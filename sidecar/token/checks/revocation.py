@@ -11,8 +11,6 @@ def _check_revocation(attempt: Attempt) -> None:
     revoked = attempt.revoked
     if revoked is None or not revoked.matters:
         return
-    if revoked.unknown:
-        raise Refused(Reason.STATE_UNAVAILABLE, revoked.unknown)
     if revoked.tokens:
         _check_token(attempt, revoked.tokens)
     if revoked.subjects and attempt.issuer:
@@ -21,6 +19,8 @@ def _check_revocation(attempt: Attempt) -> None:
         time = revoked.consumers.get(attempt.consumer.name)
         if time is not None:
             _check_issued(attempt, time, attempt.consumer.title)
+    if revoked.unknown:
+        raise Refused(Reason.STATE_UNAVAILABLE, revoked.unknown)
 
 
 def _check_token(attempt: Attempt, tokens: Marks) -> None:
