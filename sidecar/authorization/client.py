@@ -24,11 +24,11 @@ def client_address(request: HttpRequest, trusted_hops: int) -> str:
     entries = ",".join(request.values("x-forwarded-for")).rsplit(",", trusted_hops)
     if len(entries) < trusted_hops:
         return ""
-    trusted = [_address(one) for one in entries[-trusted_hops:]]
+    trusted = [address_in(one) for one in entries[-trusted_hops:]]
     return trusted[0] if all(trusted) else ""
 
 
-def _address(entry: str) -> str:
+def address_in(entry: str) -> str:
     """The address in an entry, which may have a port or brackets; empty where it has none."""
     entry = entry.strip(" \t")
     with_port = _WITH_PORT.fullmatch(entry)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sidecar.authorization.admission import Admission
+from sidecar.authorization.client import address_in
 from sidecar.authorization.credentials import removed_with_token
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
@@ -102,7 +103,7 @@ def _any(forms: Mapping[str, re.Pattern[str]]) -> str:
 def _source_address(headers: Headers) -> str:
     """The proxy's peer: the last in X-Forwarded-For, to which each proxy adds its own."""
     values = headers.get("x-forwarded-for", ())
-    return values[-1].rpartition(",")[2].strip() if values else ""
+    return address_in(values[-1].rpartition(",")[2]) if values else ""
 
 
 def for_upstream(admission: Admission, request: HttpRequest, policy: Policy) -> dict[str, str]:

@@ -42,6 +42,10 @@ RULES = """
       require: {audiences: [web]}
     - match: {path_regex: "^/internal/.*"}
       deny: true
+    - match: {path_prefix: /near/}
+      addresses: {allow: [127.0.0.0/8]}
+    - match: {path_prefix: /far/}
+      addresses: {allow: [192.0.2.0/24]}
 """
 SHOWN = (*FORWARDED, "authorization", "cookie")
 """What is compared of the headers at the upstream."""
@@ -259,6 +263,7 @@ BLUE = (("x-tenant", "blue"),)
 OF_ADMIN = told(ADMIN, x_jwt_roles="admin")
 SCOPE = 'Bearer realm="shop", error="insufficient_scope", scope="admin:write"'
 NOBODY: Mapping[str, str] = {}
+FROM_FAR = (("x-forwarded-for", "192.0.2.1"), ("X-Real-IP", "192.0.2.1"))
 
 
 def admin(name: str, **more: Any) -> Row:
@@ -345,6 +350,11 @@ BY_RULE = (
         for target in ("/static/%252e%252e/internal/a", "/static/%c0%ae%c0%ae/internal/a")
     ),
     passes("denied elsewhere", target="/internals"),
+    passes("from near", target="/near/a"),
+    passes("from near, and said to be far", target="/near/a", headers=FROM_FAR),
+    refused("from far", 403, "", token=GOOD, target="/far/a"),
+    refused("said to be far", 403, "", token=GOOD, target="/far/a", headers=FROM_FAR),
+    refused("from far without a token", 403, "", token=None, target="/far/a"),
 )
 ROWS = (*TOKENS, *METHODS, *PATHS, *QUERY, *COOKIES, *CLAIMS, *SMUGGLED, *DESCRIBED, *BY_RULE)
 

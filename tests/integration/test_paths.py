@@ -1,0 +1,50 @@
+"""The normal form of a path is that of a real nginx, which many upstreams are or resemble."""
+
+import asyncio
+import itertools
+import shutil
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from deploy.demo.stage import nginx
+from sidecar.authorization.path import normalized
+from sidecar.token.reason import Refused
+
+SITE = 'server { listen 80; location / { return 200 "$uri"; } }'
+AT_ONCE = 100
+PARTS = ("a", "admin", ".", "..", "", "%2e", "%2E%2e", "%2f", "%61", "..%2f", "%c3%a9", "+")
+
+
+@pytest.mark.skipif(
+    shutil.which("nginx") is None, reason="needs nginx (Debian and Ubuntu: apt install nginx)"
+)
+async def test_nginx_reads_each_path_as_it_is_read_here(tmp_path: Path) -> None:
+    """Beside it, what nginx takes for part of a name: parameters (;) and backslashes."""
+    paths = ["/" + "/".join(parts) for parts in itertools.product(PARTS, repeat=3)]
+    async with nginx(tmp_path, SITE) as url:
+        read = await served(url, paths)
+    assert {path: read[path] for path in paths} == {path: ours(path) for path in paths}
+
+
+def ours(path: str) -> str:
+    try:
+        return normalized(path).text
+    except Refused:
+        return "refused"
+
+
+async def served(url: str, paths: list[str]) -> dict[str, str]:
+    """What nginx takes each path for."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(path: str) -> str:
+        async with turns:
+            reader, writer = await asyncio.open_connection(URL(url).host, URL(url).port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+            writer.close()
+        return body if " 200 " in head.splitlines()[0] else "refused"
+
+    return dict(zip(paths, await asyncio.gather(*map(ask, paths)), strict=True))
