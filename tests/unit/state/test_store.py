@@ -272,10 +272,13 @@ async def test_a_wait_ends(store: Store) -> None:
     await store.wait("keys", 0.0)
 
 
-async def test_where_word_comes_by_itself_a_wait_ends_with_the_write(open_store: Open) -> None:
+BY_ITSELF = pytest.mark.parametrize("open_store", ["memory", "redis"], indirect=True)
+"""The stores that tell of changes: a file does not."""
+
+
+@BY_ITSELF
+async def test_a_wait_ends_with_the_write(open_store: Open) -> None:
     ours, theirs = await open_store(), await open_store()
-    if isinstance(ours, SqliteStore):
-        pytest.skip("a file tells of nothing by itself")
     await theirs.wait("keys", 0.0)
     waiting = asyncio.create_task(theirs.wait("keys", 30.0))
     await ours.put("other", "a", b"1", None)
@@ -285,9 +288,8 @@ async def test_where_word_comes_by_itself_a_wait_ends_with_the_write(open_store:
         await waiting
 
 
-async def test_where_word_comes_by_itself_none_between_two_waits_is_lost(store: Store) -> None:
-    if isinstance(store, SqliteStore):
-        pytest.skip("a file tells of nothing by itself")
+@BY_ITSELF
+async def test_no_word_between_two_waits_is_lost(store: Store) -> None:
     await store.wait("keys", 0.0)
     await store.put("keys", "a", b"1", None)
     async with asyncio.timeout(10.0):
