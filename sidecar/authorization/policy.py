@@ -10,7 +10,7 @@ from sidecar.authorization.rules import Rules
 _SCHEMES: Final = ("bearer ", "dpop ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeaderSource:
     """A token in a header, after a prefix that is compared without case."""
 
@@ -18,7 +18,7 @@ class HeaderSource:
     """In lower case."""
     prefix: str = ""
 
-    @property
+    @cached_property
     def prefixes(self) -> tuple[str, ...]:
         """All that a token may stand behind, in lower case: where it may be Bearer, also DPoP."""
         prefix = self.prefix.lower()

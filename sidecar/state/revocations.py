@@ -79,7 +79,7 @@ class Revocations:
 
     async def _written(self, one: Revocation) -> Revocation:
         """What the store has of it then: what was there before is not shortened."""
-        name, version = _name(one), ABSENT
+        name, version = record_name(one), ABSENT
         look = self._revoked.knows(one)
         for _ in range(_ROUNDS):
             record = await self._store.get(KIND, name) if look else None
@@ -89,7 +89,7 @@ class Revocations:
                     return there
                 one = one.with_all_of(there) if there else one
             version = record.version if record else ABSENT
-            if await self._store.put(KIND, name, _dump(one), version, one.expire_time):
+            if await self._store.put(KIND, name, dump(one), version, one.expire_time):
                 return one
             look = True
         raise StoreFailed("other sidecars on the same store revoke the same without pause")
@@ -118,9 +118,11 @@ def read(named: Named) -> Revocation | None:
     return Revocation(_KINDS[kind], name, time, named.record.expire_time)
 
 
-def _name(one: Revocation) -> str:
+def record_name(one: Revocation) -> str:
+    """The name of its record."""
     return f"{one.kind.value} {one.name}"
 
 
-def _dump(one: Revocation) -> bytes:
+def dump(one: Revocation) -> bytes:
+    """The data of its record."""
     return json.dumps({"format": FORMAT, "time": one.time}).encode()
