@@ -7,7 +7,7 @@ with; where that lacks a key which its issuer may have published since, once mor
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sidecar.answering import Answers, WithFound
 from sidecar.metrics import Metrics
@@ -20,6 +20,7 @@ from sidecar.token.request import Refusal, Request, Verdict
 from sidecar.token.revocation import (
     Reference,
     Revocation,
+    WholeRefreshToken,
     WholeToken,
     revoked,
 )
@@ -28,6 +29,9 @@ from sidecar.token.seen import SeenTokens
 from sidecar.token.signing import public_jwks
 from sidecar.token.snapshot import Refreshing, Signer, Snapshot
 from sidecar.token.validator import Explanation, explain, revocation_of, validate
+
+if TYPE_CHECKING:
+    from sidecar.token.refresh_family import Family
 
 T = TypeVar("T")
 MOST_WAITED: Final = 10.0
@@ -57,6 +61,10 @@ class KeySource(Protocol):
 class Revocations(Protocol):
     """What makes revocations last."""
 
+    @property
+    def revoked(self) -> Revoked:
+        """What is revoked, as far as this sidecar knows."""
+
     async def revoke(self, one: Revocation) -> None:
         """Returns once it is durable and in effect here; raises CallFailed."""
 
@@ -75,8 +83,15 @@ class RefreshTokens(Protocol):
         scopes: tuple[str, ...],
         snapshot: Snapshot,
         new_token_id: Callable[[], str],
+        revocations: Revocations,
     ) -> Minted:
         """New tokens for a refresh token; raises Refused."""
+
+    async def revoke(self, text: str, revocations: Revocations) -> "Family | None":
+        """Revokes its family and the latest access token; None where none works any more.
+
+        Raises Refused for what is no refresh token.
+        """
 
 
 class Engine:
@@ -156,11 +171,32 @@ class Engine:
             revocation = await self._of_token(target, self._end(deadline))
         else:
             revocation = revoked(target, self.snapshot, self._now())
-        if self.revocations is None:
-            raise CallFailed(ErrorReason.NOT_CONFIGURED, "nothing can be revoked here")
-        await self.revocations.revoke(revocation)
+        await self._durable_revocations().revoke(revocation)
         self.metrics.revocations[revocation.kind.value] += 1
         return revocation, self._now()
+
+    async def revoke_family(self, target: WholeRefreshToken) -> "tuple[Family | None, float]":
+        """Revokes a refresh token's family; gives that, and when it took effect here.
+
+        None where none of its tokens worked in any case (RFC 7009, section 2.2). It is durable
+        then. Raises CallFailed where it can't be.
+        """
+        if self.refresh_tokens is None:
+            raise _no_refresh_tokens()
+        try:
+            family = await self.refresh_tokens.revoke(target.token, self._durable_revocations())
+        except Refused as refused:
+            raise CallFailed(
+                ErrorReason.FIELD_INVALID, f"refresh_token: {refused.message}", "refresh_token"
+            ) from refused
+        if family is not None:
+            self.metrics.revocations["refresh_token"] += 1
+        return family, self._now()
+
+    def _durable_revocations(self) -> Revocations:
+        if self.revocations is None:
+            raise CallFailed(ErrorReason.NOT_CONFIGURED, "nothing can be revoked here")
+        return self.revocations
 
     async def _of_token(self, target: WholeToken, ends: float) -> Revocation:
         request = Request(target.token)
@@ -259,7 +295,11 @@ class Engine:
             raise _no_refresh_tokens()
         try:
             minted = await self.refresh_tokens.trade(
-                refresh_token, scopes, self.snapshot, self._new_token_id
+                refresh_token,
+                scopes,
+                self.snapshot,
+                self._new_token_id,
+                self._durable_revocations(),
             )
         except Refused as refused:
             return Refusal(refused.reason, refused.message)

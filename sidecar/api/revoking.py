@@ -2,10 +2,10 @@
 
 import json
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidecar.api import fields
-from sidecar.token.reason import CallFailed, ErrorReason
+from sidecar.token.family_revocation import family_title
 from sidecar.token.revocation import (
     LONGEST_ID,
     ConsumerReference,
@@ -13,10 +13,14 @@ from sidecar.token.revocation import (
     Revocation,
     SubjectReference,
     TokenReference,
+    WholeRefreshToken,
     WholeToken,
 )
 from sidecar.token.words import moment
 from sidecar.v1 import token_service_pb2 as messages
+
+if TYPE_CHECKING:
+    from sidecar.token.refresh_family import Family
 
 _LONGEST_NOTE: Final = 1000
 """Characters: it is for a line of the log."""
@@ -24,7 +28,9 @@ _LONGEST_NOTE: Final = 1000
 log = logging.getLogger(__name__)
 
 
-def target(message: messages.RevokeTokenRequest) -> WholeToken | Reference:
+def target(
+    message: messages.RevokeTokenRequest,
+) -> WholeToken | WholeRefreshToken | Reference:
     """What is to be revoked; raises CallFailed where a field is malformed."""
     if len(message.note) > _LONGEST_NOTE:
         raise fields.invalid(
@@ -40,17 +46,28 @@ def target(message: messages.RevokeTokenRequest) -> WholeToken | Reference:
     if kind == "consumer":
         return ConsumerReference(_given("consumer", message.consumer))
     if kind == "refresh_token":
-        raise CallFailed(ErrorReason.NOT_CONFIGURED, "no signer issues refresh tokens here")
+        return WholeRefreshToken(_given("refresh_token", message.refresh_token))
     raise fields.invalid(
-        "target", "it is missing; name a token, token_reference, subject or consumer"
+        "target", "it is missing; name a token, refresh_token, token_reference, subject or consumer"
     )
 
 
 def log_revocation(made: Revocation, note: str) -> None:
     """One line for what was revoked, and why."""
     end = "for ever" if made.expire_time is None else f"until {moment(made.expire_time)}"
-    why = f"; note: {json.dumps(note)}" if note else ""
-    log.info("revoked %s, remembered %s%s", made.title, end, why)
+    log.info("revoked %s, remembered %s%s", made.title, end, _why(note))
+
+
+def log_family(family: "Family | None", note: str) -> None:
+    """One line for a family of refresh tokens that was revoked, and why."""
+    if family is None:
+        log.info("a refresh token that is not known was revoked: it did not work%s", _why(note))
+    else:
+        log.info("revoked %s%s", family_title(family), _why(note))
+
+
+def _why(note: str) -> str:
+    return f"; note: {json.dumps(note)}" if note else ""
 
 
 def _token_reference(message: messages.TokenReference) -> TokenReference:

@@ -9,11 +9,12 @@ from google.protobuf.message import DecodeError, Message
 
 from sidecar.api import fields
 from sidecar.api.errors import abort
-from sidecar.api.revoking import log_revocation, target
+from sidecar.api.revoking import log_family, log_revocation, target
 from sidecar.engine import Engine
 from sidecar.token.mint import Minted, Order
 from sidecar.token.reason import CallFailed, ErrorReason
 from sidecar.token.request import NO_PROOF, Refusal, Request, Verdict, Verified
+from sidecar.token.revocation import WholeRefreshToken
 from sidecar.token.validator import Explanation
 from sidecar.v1 import reason_pb2
 from sidecar.v1 import token_service_pb2 as messages
@@ -81,10 +82,15 @@ class TokenService:
     ) -> messages.RevokeTokenResponse:
         """Revokes what the message names; durable and in effect here before it returns."""
         try:
-            made, when = await self._engine.revoke(target(message), context.time_remaining())
+            named = target(message)
+            if isinstance(named, WholeRefreshToken):
+                family, when = await self._engine.revoke_family(named)
+                log_family(family, message.note)
+            else:
+                made, when = await self._engine.revoke(named, context.time_remaining())
+                log_revocation(made, message.note)
         except CallFailed as failure:
             await abort(context, failure)
-        log_revocation(made, message.note)
         return messages.RevokeTokenResponse(revoke_time=fields.timestamp(when))
 
     async def get_jwks(

@@ -9,10 +9,11 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from sidecar.state.refresh_record import KIND, dump, dump_answer, parse, parse_answer
 from sidecar.state.store import ABSENT, Record, Store, StoreFailed
+from sidecar.token.family_revocation import check_subject, latest_token
 from sidecar.token.mint import Minted, Order
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
 from sidecar.token.refresh_family import (
@@ -28,6 +29,8 @@ from sidecar.token.refresh_family import (
     revoked,
 )
 from sidecar.token.refresh_token import HANDLE_BYTES, NONCE_BYTES, SECRET_BYTES, RefreshToken
+from sidecar.token.revocation import Revocation
+from sidecar.token.revoked import Revoked
 from sidecar.token.snapshot import Refreshing, Signer, Snapshot
 from sidecar.token.words import quoted
 
@@ -35,6 +38,17 @@ _ROUNDS: Final = 10
 """How often others may be faster. One that was leaves nothing to be won, but for a revocation."""
 
 log = logging.getLogger(__name__)
+
+
+class Revocations(Protocol):
+    """What refresh tokens need of the revocations of other tokens."""
+
+    @property
+    def revoked(self) -> Revoked:
+        """What is revoked, as far as this sidecar knows."""
+
+    async def revoke(self, one: Revocation) -> None:
+        """Returns once it is durable and in effect here; raises CallFailed."""
 
 
 class RefreshTokens:
@@ -71,34 +85,44 @@ class RefreshTokens:
         scopes: tuple[str, ...],
         snapshot: Snapshot,
         new_token_id: Callable[[], str],
+        revocations: Revocations,
     ) -> Minted:
         """New tokens for a refresh token, with these scopes, or with all that were granted first.
 
-        Raises Refused for a token that can't be traded. Used again, it revokes its family.
+        Raises Refused for a token that can't be traded. Used again, it revokes its family and
+        the latest access token of that: both last before the refusal that says so.
         """
         token = RefreshToken.parse(text)
         with _reported():
             for _ in range(_ROUNDS):
                 record, family = await self._family(token)
+                if family.revoke_time is not None:
+                    await self._revoke_latest(family, revocations)
                 decision = decide(family, token, scopes, snapshot.signers, self._now())
-                if isinstance(decision, Repeat):
-                    return _unsealed(token, decision)
                 if isinstance(decision, Replay):
                     if await self._revoke(token, record, family):
                         _warn(token, family)
+                        await self._revoke_latest(family, revocations)
                         raise Refused(
                             Reason.REPLAYED,
                             f"{decision.message}; its family is revoked: sign in again",
                         )
                     continue
+                check_subject(family, revocations.revoked)
+                if isinstance(decision, Repeat):
+                    return _unsealed(token, decision)
                 minted = mint_again(decision.order, snapshot, self._now(), new_token_id())
                 answer = await self._advance(token, record, family, minted, decision)
                 if answer is not None:
+                    # Its subject may have been revoked while it was written.
+                    check_subject(family, revocations.revoked)
                     return answer
             raise _never_done()
 
-    async def revoke(self, text: str) -> Family | None:
+    async def revoke(self, text: str, revocations: Revocations) -> Family | None:
         """Revokes the family of a refresh token, whether it was used or not; what it was.
+
+        With it goes the latest access token. Both last then.
 
         None where none of its tokens works any more in any case. Raises Refused for what is no
         refresh token.
@@ -111,6 +135,7 @@ class RefreshTokens:
                 except Refused:
                     return None
                 if family.revoke_time is not None or await self._revoke(token, record, family):
+                    await self._revoke_latest(family, revocations)
                     return family
             raise _never_done()
 
@@ -138,6 +163,15 @@ class RefreshTokens:
         return await self._put(
             token, revoked(family, self._now()), record.version, record.expire_time
         )
+
+    async def _revoke_latest(self, family: Family, revocations: Revocations) -> None:
+        """The access token of a family that is revoked: no later one can come.
+
+        Again for each call that finds the family so, as the first may have failed in between.
+        """
+        revocation = latest_token(family, self._now())
+        if revocation is not None:
+            await revocations.revoke(revocation)
 
     async def _put(
         self, token: RefreshToken, family: Family, version: int, expire_time: float | None

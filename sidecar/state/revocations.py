@@ -31,7 +31,8 @@ class Revocations:
 
     def __init__(self, store: Store, revoked: Revoked, now: Callable[[], float]) -> None:
         self._store = store
-        self._revoked = revoked
+        self.revoked: Final = revoked
+        """What is known of them here."""
         self._now = now
         self._running: set[asyncio.Task[None]] = set()
         self._warned = False
@@ -42,8 +43,8 @@ class Revocations:
         Goes on to its end also where the caller does not wait for it. Raises CallFailed with
         LIMIT_EXCEEDED where no more can be remembered, and with STORE_UNAVAILABLE.
         """
-        self._revoked.forget(self._now())
-        if len(self._revoked) >= MOST and not self._revoked.knows(one):
+        self.revoked.forget(self._now())
+        if len(self.revoked) >= MOST and not self.revoked.knows(one):
             raise CallFailed(
                 ErrorReason.LIMIT_EXCEEDED,
                 f"{MOST} revocations are remembered, and no more can be until some of these tokens "
@@ -70,7 +71,7 @@ class Revocations:
                     ErrorReason.STORE_UNAVAILABLE,
                     f"whether it is revoked is not known; try again: {failure}",
                 ) from failure
-        self._revoked.add(one)
+        self.revoked.add(one)
 
     def _warn_of_loss(self) -> None:
         if not self._warned:
@@ -80,7 +81,7 @@ class Revocations:
     async def _written(self, one: Revocation) -> Revocation:
         """What the store has of it then: what was there before is not shortened."""
         name, version = record_name(one), ABSENT
-        look = self._revoked.knows(one)
+        look = self.revoked.knows(one)
         for _ in range(_ROUNDS):
             record = await self._store.get(KIND, name) if look else None
             if record is not None:

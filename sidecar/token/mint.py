@@ -11,6 +11,7 @@ from sidecar.token import base64url
 from sidecar.token.algorithms import SYMMETRIC
 from sidecar.token.claims import LAST_SECOND
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
+from sidecar.token.revocation import LONGEST_ID
 from sidecar.token.signing import sign
 from sidecar.token.snapshot import Consumer, Consumers, Limits, Signer, SigningKey, Snapshot
 from sidecar.token.strict_json import parse_object
@@ -73,6 +74,7 @@ def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Min
     """
     signer = _signer(order, snapshot)
     key = _signing_key(order, signer)
+    _check_token_id(order)
     issue_time = int(now)
     expire_time = int(now + _lifetime(order, signer))
     token_id = order.token_id or new_token_id
@@ -175,6 +177,16 @@ def _signing_key(order: Order, signer: Signer) -> SigningKey:
     raise _not_grantable(
         "algorithm", f"{quoted(order.algorithm)} is not one of {signer.name}'s algorithms: {has}"
     )
+
+
+def _check_token_id(order: Order) -> None:
+    """That the token can be revoked by its `jti` where its family of refresh tokens is."""
+    if order.with_refresh_token and len(order.token_id) > LONGEST_ID:
+        raise _invalid(
+            "token_id",
+            f"it has {len(order.token_id)} characters; beside a refresh token at most {LONGEST_ID} "
+            "are taken",
+        )
 
 
 def _lifetime(order: Order, signer: Signer) -> float:

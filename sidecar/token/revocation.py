@@ -67,6 +67,13 @@ class WholeToken:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeRefreshToken:
+    """A refresh token, to be revoked with its family and the latest access token of that."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TokenReference:
     """A token by its `iss` and `jti`."""
 
@@ -137,6 +144,12 @@ def revoked_token(name: str, title: str, expire_time: float | None, now: float) 
     return Revocation(Kind.TOKEN, name, now, end, title)
 
 
+def referred_token(issuer: str, token_id: str, expire_time: float, now: float) -> Revocation:
+    """The revocation of the token with this `iss`, `jti` and `exp`."""
+    title = f"the token with the jti {quoted(token_id)} of {quoted(issuer)}"
+    return revoked_token(_named(issuer, token_id), title, expire_time, now)
+
+
 def revoked(reference: Reference, snapshot: Snapshot, now: float) -> Revocation:
     """The revocation of what is referred to.
 
@@ -145,17 +158,11 @@ def revoked(reference: Reference, snapshot: Snapshot, now: float) -> Revocation:
     """
     if isinstance(reference, ConsumerReference):
         return _revoked_consumer(reference.name, snapshot, now)
-    accepting = _accepting(reference.issuer, snapshot)
     if isinstance(reference, SubjectReference):
-        before = now if reference.issued_before is None else reference.issued_before
-        name = subject_name(reference.issuer, reference.subject)
-        title = _issued_before(
-            before, f"subject {quoted(reference.subject)} of {quoted(reference.issuer)}"
-        )
-        return Revocation(Kind.SUBJECT, name, before, _oldest_end(before, accepting), title)
-    name = _named(reference.issuer, reference.token_id)
-    title = f"the token with the jti {quoted(reference.token_id)} of {quoted(reference.issuer)}"
-    revocation = revoked_token(name, title, reference.expire_time, now)
+        return _revoked_subject(reference, snapshot, now)
+    if not _accepting(reference.issuer, snapshot):
+        raise _no_issuer(reference.issuer, snapshot)
+    revocation = referred_token(reference.issuer, reference.token_id, reference.expire_time, now)
     if revocation.expire_time is not None and revocation.expire_time <= now:
         raise CallFailed(
             ErrorReason.FIELD_INVALID,
@@ -164,6 +171,17 @@ def revoked(reference: Reference, snapshot: Snapshot, now: float) -> Revocation:
             "token_reference.expire_time",
         )
     return revocation
+
+
+def _revoked_subject(reference: SubjectReference, snapshot: Snapshot, now: float) -> Revocation:
+    iss, subject = reference.issuer, reference.subject
+    before = now if reference.issued_before is None else reference.issued_before
+    accepting, refreshed = _accepting(iss, snapshot), _refreshed(iss, snapshot)
+    if not accepting and not refreshed:
+        raise _no_issuer(iss, snapshot)
+    end = _oldest_end(before, accepting, refreshed)
+    title = _issued_before(before, f"subject {quoted(subject)} of {quoted(iss)}")
+    return Revocation(Kind.SUBJECT, subject_name(iss, subject), before, end, title)
 
 
 def _revoked_consumer(name: str, snapshot: Snapshot, now: float) -> Revocation:
@@ -182,25 +200,33 @@ def _issued_before(time: float, whose: str) -> str:
 
 def _accepting(iss: str, snapshot: Snapshot) -> tuple[ClaimRules, ...]:
     """The rules by which tokens with this `iss` may pass."""
-    issuers = [one for one in snapshot.issuers.values() if one.issuer in {iss, None}]
-    if not issuers:
-        raise CallFailed(
-            ErrorReason.NOT_CONFIGURED,
-            f"no issuer with the iss {quoted(iss)} is configured, so none of its tokens passes; "
-            f"there are {listed(snapshot.issuers_by_iss)}",
-        )
-    return tuple(one.rules for one in issuers)
+    return tuple(one.rules for one in snapshot.issuers.values() if one.issuer in {iss, None})
 
 
-def _oldest_end(before: float, accepting: Iterable[ClaimRules]) -> float | None:
-    """From when on no token that was issued before this time passes by any of these rules."""
-    ends = []
-    for rules in accepting:
-        longest = min(rules.max_age or math.inf, rules.max_lifetime or math.inf)
-        if longest == math.inf:
-            return None
-        ends.append(before + longest + KEPT_LONGER)
-    return max(ends)
+def _refreshed(iss: str, snapshot: Snapshot) -> tuple[float, ...]:
+    """For how many seconds a refresh token of this `iss`, or a token beside it, works at most."""
+    return tuple(
+        max(one.refresh.lifetime, one.max_lifetime)
+        for one in snapshot.signers.values()
+        if one.refresh and one.issuer == iss
+    )
+
+
+def _no_issuer(iss: str, snapshot: Snapshot) -> CallFailed:
+    return CallFailed(
+        ErrorReason.NOT_CONFIGURED,
+        f"no issuer with the iss {quoted(iss)} is configured, so none of its tokens passes; "
+        f"there are {listed(snapshot.issuers_by_iss)}",
+    )
+
+
+def _oldest_end(
+    before: float, accepting: Iterable[ClaimRules], refreshed: Iterable[float] = ()
+) -> float | None:
+    """From when on nothing that was issued before this time passes, nor is traded, any more."""
+    limits = [min(one.max_age or math.inf, one.max_lifetime or math.inf) for one in accepting]
+    longest = max(*limits, *refreshed, 0.0)
+    return None if longest == math.inf else before + longest + KEPT_LONGER
 
 
 def _latest(one: Revocation, other: Revocation) -> float | None:

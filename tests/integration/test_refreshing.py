@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -148,6 +149,70 @@ async def test_a_family_outlives_a_reload_that_takes_the_setting_away_and_gives_
         assert (await refresh(sidecar, first.refresh_token)).valid
 
 
+async def revoke(sidecar: Running, **target: Any) -> messages.RevokeTokenResponse:
+    return await sidecar.tokens.RevokeToken(messages.RevokeTokenRequest(**target))
+
+
+async def test_a_revoked_family_takes_its_access_token_along(
+    sidecar: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    first, other = await issue(sidecar), await issue(sidecar)
+    latest = (await refresh(sidecar, first.refresh_token)).issued
+    assert_valid(await sidecar.validate(latest.token))
+    began = time.time()
+    answer = await revoke(sidecar, refresh_token=first.refresh_token, note="signed out")
+    assert began <= answer.revoke_time.ToNanoseconds() / 1e9 <= time.time()
+    assert_refused(await sidecar.validate(latest.token), "REVOKED", latest.token_id)
+    for token in (first, latest):
+        assert reason(await refresh(sidecar, token.refresh_token)) == "REASON_REVOKED"
+    assert_valid(await sidecar.validate(other.token))
+    await revoke(sidecar, refresh_token=latest.refresh_token)
+    lines = [one.getMessage() for one in caplog.records if one.name == "sidecar.api.revoking"]
+    assert lines[0] == (
+        'revoked the refresh tokens of a family of subject "alice" of signer internal, and its '
+        f'access token with the jti "{latest.token_id}"; note: "signed out"'
+    )
+    assert first.refresh_token not in caplog.text
+    assert sidecar.sidecar.engine.metrics.revocations == {"refresh_token": 2}
+
+
+async def test_a_refresh_token_used_again_takes_the_access_token_along(tmp_path: Path) -> None:
+    async with running(tmp_path, configuration(grace="0s")) as sidecar:
+        first = await issue(sidecar)
+        latest = (await refresh(sidecar, first.refresh_token)).issued
+        assert_valid(await sidecar.validate(latest.token))
+        assert reason(await refresh(sidecar, first.refresh_token)) == "REASON_REPLAYED"
+        assert_refused(await sidecar.validate(latest.token), "REVOKED", latest.token_id)
+
+
+async def test_a_revoked_subject_gets_no_new_token_by_an_older_refresh_token(
+    sidecar: Running,
+) -> None:
+    first = await issue(sidecar)
+    other = await issue(sidecar, subject="bob")
+    subject = messages.SubjectReference(issuer="https://tokens.example", subject="alice")
+    subject.issued_before.FromSeconds(first.issue_time.seconds + 1)
+    await revoke(sidecar, subject=subject)
+    assert reason(await refresh(sidecar, first.refresh_token)) == "REASON_REVOKED"
+    assert (await refresh(sidecar, other.refresh_token)).valid
+
+
+async def test_to_revoke_an_unknown_refresh_token_is_a_success(
+    sidecar: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RFC 7009, section 2.2: what the caller wants, that it does not work, is so."""
+    caplog.set_level("INFO")
+    await revoke(sidecar, refresh_token="jsr_" + "A" * 64)
+    assert "a refresh token that is not known was revoked: it did not work" in caplog.text
+    assert sidecar.sidecar.engine.metrics.revocations == {}
+
+
+async def test_what_is_no_refresh_token_is_not_revoked(sidecar: Running) -> None:
+    with fails(grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID", "refresh_token"):
+        await revoke(sidecar, refresh_token="x")
+
+
 @contextmanager
 def connected(directory: Path) -> Iterator[TokenServiceStub]:
     """The sidecar in this directory, for calls that block."""
@@ -213,6 +278,13 @@ async def test_the_command_prints_both_tokens_and_trades_them(tmp_path: Path) ->
         assert (status, said.splitlines()[0]) == (1, "refused: REPLAYED")
         status, said, _ = await run("refresh", second, *at)
         assert (status, said.splitlines()[0]) == (1, "refused: REVOKED")
+        _, out, _ = await run("issue", *who, "--refresh", *at)
+        token, first = out.splitlines()
+        status, out, _ = await run("revoke", "--refresh-token", "-", *at, stdin=first + "\n")
+        assert (status, out[:14]) == (0, "revoked since ")
+        for command, text in (("refresh", first), ("validate", token)):
+            status, said, _ = await run(command, text, *at)
+            assert (status, said.splitlines()[0]) == (1, "refused: REVOKED")
 
 
 class Client:

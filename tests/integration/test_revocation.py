@@ -127,6 +127,7 @@ LONG = "x" * (LONGEST_ID + 1)
         pytest.param({}, "target", id="nothing"),
         pytest.param({"token": ""}, "token", id="an empty token"),
         pytest.param({"token": "a.b.c"}, "token", id="no token"),
+        pytest.param({"refresh_token": ""}, "refresh_token", id="an empty refresh token"),
         pytest.param({"consumer": ""}, "consumer", id="an empty consumer"),
         pytest.param({"consumer": "jack", "note": "x" * 1001}, "note", id="a long note"),
         pytest.param(

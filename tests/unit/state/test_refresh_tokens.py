@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import count
@@ -15,14 +15,21 @@ import pytest
 from sidecar.state.memory import MemoryStore
 from sidecar.state.refresh_record import KIND
 from sidecar.state.refresh_tokens import RefreshTokens
+from sidecar.state.revocations import KIND as REVOCATION
+from sidecar.state.revocations import Revocations
 from sidecar.state.sqlite import SqliteStore
 from sidecar.state.store import ABSENT, Record, Store, StoreFailed, Write
+from sidecar.token.family_revocation import latest_token
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
+from sidecar.token.refresh_family import Family
 from sidecar.token.refresh_token import RefreshToken
+from sidecar.token.revocation import KEPT_LONGER, LONGEST_ID, Revocation, SubjectReference, revoked
+from sidecar.token.revoked import Revoked
 from sidecar.token.signing import from_private_key
 from sidecar.token.snapshot import Refreshing, Signer, Snapshot
 from tests.authors import author
+from tests.redis_servers import RedisServer, redis_server, redis_store
 from tests.tokens import NOW, decode, world
 
 KEY: Final = from_private_key(author().private_key, "ES256", "key-1")
@@ -39,6 +46,8 @@ class Sidecar:
         self.now = float(NOW)
         self.snapshot: Snapshot = world(SIGNER)
         self.tokens = RefreshTokens(store, lambda: self.now)
+        self.revoked = Revoked("secret")
+        self.revocations = Revocations(store, self.revoked, lambda: self.now)
         self._ids = count(1)
 
     def new_id(self) -> str:
@@ -51,7 +60,15 @@ class Sidecar:
 
     async def trade(self, token: str | Minted, *scopes: str) -> Minted:
         text = token if isinstance(token, str) else token.refresh_token
-        return await self.tokens.trade(text, scopes, self.snapshot, self.new_id)
+        return await self.tokens.trade(text, scopes, self.snapshot, self.new_id, self.revocations)
+
+    async def revoke(self, token: str | Minted) -> Family | None:
+        text = token if isinstance(token, str) else token.refresh_token
+        return await self.tokens.revoke(text, self.revocations)
+
+    def is_revoked(self, minted: Minted) -> bool:
+        name = f"{len(SIGNER.issuer)} {SIGNER.issuer} {minted.token_id}"
+        return self.revoked.tokens.get(name) is not None
 
     async def refused(self, token: str | Minted, *scopes: str) -> Refused:
         with pytest.raises(Refused) as refused:
@@ -62,11 +79,21 @@ class Sidecar:
         self.snapshot = world(replace(SIGNER, refresh=replace(RULES, grace=0.0)))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     async with AsyncExitStack() as stack:
         if request.param == "memory":
             yield MemoryStore(lambda: NOW)
+        elif request.param == "redis":
+            server = request.getfixturevalue("redis")
+            server.call("FLUSHALL")
+            yield await stack.enter_async_context(redis_store(server.url))
         else:
             path = str(tmp_path / "state.db")
             yield await stack.enter_async_context(SqliteStore.opened(path, lambda: NOW))
@@ -75,6 +102,11 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 @pytest.fixture
 def sidecar(store: Store) -> Sidecar:
     return Sidecar(store)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the log has of refresh tokens."""
+    return [one for one in caplog.records if one.name == "sidecar.state.refresh_tokens"]
 
 
 def claims(minted: Minted) -> dict[str, Any]:
@@ -109,8 +141,8 @@ async def test_each_token_works_once_and_the_second_use_ends_all(
     second = await sidecar.trade(first)
     sidecar.now += 10
     assert (await sidecar.refused(first)).reason is Reason.REPLAYED
-    (record,) = caplog.records
-    assert (record.levelno, record.name) == (logging.WARNING, "sidecar.state.refresh_tokens")
+    (record,) = told(caplog)
+    assert record.levelno == logging.WARNING
     family = RefreshToken.parse(first.refresh_token).family
     assert record.getMessage() == (
         'signer internal: a refresh token of subject "alice" was used again, by its client or by a '
@@ -118,7 +150,7 @@ async def test_each_token_works_once_and_the_second_use_ends_all(
     )
     for token in (second, first):
         assert (await sidecar.refused(token)).reason is Reason.REVOKED
-    assert len(caplog.records) == 1
+    assert len(told(caplog)) == 1
 
 
 async def test_within_the_grace_the_same_answer_comes_again(sidecar: Sidecar) -> None:
@@ -152,7 +184,7 @@ async def test_of_fifty_calls_without_grace_one_wins_and_the_others_end_the_fami
     reasons = [one.reason for one in answers if isinstance(one, Refused)]
     assert sorted(reasons) == [Reason.REVOKED] * 48 + [Reason.REPLAYED]
     assert (await sidecar.refused(won)).reason is Reason.REVOKED
-    assert len(caplog.records) == 1
+    assert len(told(caplog)) == 1
 
 
 async def test_a_token_that_is_not_known_is_refused_and_ends_nothing(sidecar: Sidecar) -> None:
@@ -169,7 +201,7 @@ async def test_a_family_is_forgotten_at_its_end(sidecar: Sidecar) -> None:
     assert record.expire_time == NOW + 7 * 86400
     sidecar.now += 100
     await sidecar.trade(first)
-    await sidecar.tokens.revoke(first.refresh_token)
+    await sidecar.revoke(first)
     record = await sidecar.store.get(KIND, family)
     assert record is not None
     assert record.expire_time == NOW + 100 + 7 * 86400
@@ -194,7 +226,7 @@ async def test_a_family_is_revoked_by_any_of_its_tokens(sidecar: Sidecar) -> Non
         tokens = [await sidecar.issue()]
         tokens.append(await sidecar.trade(tokens[-1]))
         tokens.append(await sidecar.trade(tokens[-1]))
-        family = await sidecar.tokens.revoke(tokens[used].refresh_token)
+        family = await sidecar.revoke(tokens[used])
         assert family is not None
         assert (family.grant.subject, family.token_id) == ("alice", tokens[-1].token_id)
         assert (await sidecar.refused(tokens[-1])).reason is Reason.REVOKED
@@ -202,18 +234,18 @@ async def test_a_family_is_revoked_by_any_of_its_tokens(sidecar: Sidecar) -> Non
 
 async def test_revoking_twice_or_what_is_gone_is_no_mistake(sidecar: Sidecar) -> None:
     first = await sidecar.issue()
-    await sidecar.tokens.revoke(first.refresh_token)
-    await sidecar.tokens.revoke(first.refresh_token)
+    await sidecar.revoke(first)
+    await sidecar.revoke(first)
     assert (await sidecar.refused(first)).reason is Reason.REVOKED
-    assert await sidecar.tokens.revoke(UNUSED) is None
+    assert await sidecar.revoke(UNUSED) is None
     with pytest.raises(Refused):
-        await sidecar.tokens.revoke("jsr_")
+        await sidecar.revoke("jsr_")
 
 
 async def test_a_trade_and_a_revocation_at_once_leave_nothing_that_works(sidecar: Sidecar) -> None:
     first = await sidecar.issue()
     traded, _ = await asyncio.gather(
-        sidecar.trade(first), sidecar.tokens.revoke(first.refresh_token), return_exceptions=True
+        sidecar.trade(first), sidecar.revoke(first), return_exceptions=True
     )
     assert (await sidecar.refused(first)).reason is Reason.REVOKED
     if isinstance(traded, Minted):
@@ -236,6 +268,99 @@ async def test_nothing_that_works_is_kept_or_logged(
         for secret in (token.text, token.secret.hex(), token.handle.hex(), token.text[4:24]):
             assert secret not in seen
         assert token.text not in repr(minted)
+
+
+async def ended_by_reuse(sidecar: Sidecar, tokens: list[Minted]) -> None:
+    sidecar.now += 60
+    assert (await sidecar.refused(tokens[0])).reason is Reason.REPLAYED
+
+
+async def ended_by_revocation(sidecar: Sidecar, tokens: list[Minted]) -> None:
+    await sidecar.revoke(tokens[0])
+
+
+@pytest.mark.parametrize("end", [ended_by_reuse, ended_by_revocation])
+async def test_with_a_family_goes_its_latest_access_token_and_that_lasts(
+    sidecar: Sidecar, end: Callable[[Sidecar, list[Minted]], Awaitable[None]]
+) -> None:
+    tokens = [await sidecar.issue()]
+    tokens.append(await sidecar.trade(tokens[0]))
+    assert not sidecar.is_revoked(tokens[1])
+    await end(sidecar, tokens)
+    assert [sidecar.is_revoked(one) for one in tokens] == [False, True]
+    kept = [one.name for one in await sidecar.store.page(REVOCATION, "", 10)]
+    assert len(kept) == (1 if sidecar.store.is_durable else 0)
+
+
+async def test_an_access_token_that_has_expired_everywhere_is_not_remembered(
+    sidecar: Sidecar,
+) -> None:
+    first = await sidecar.issue()
+    family = await sidecar.revoke(first)
+    assert family is not None
+    ends = first.expire_time + KEPT_LONGER
+    assert latest_token(family, ends - 1) is not None
+    assert latest_token(family, ends) is None
+    late = await sidecar.issue()
+    sidecar.now = late.expire_time + KEPT_LONGER
+    await sidecar.revoke(late)
+    assert not sidecar.is_revoked(late)
+
+
+async def test_a_first_access_token_has_a_jti_that_it_can_be_revoked_by(sidecar: Sidecar) -> None:
+    await sidecar.revoke(await sidecar.issue(token_id="x" * LONGEST_ID))
+    with pytest.raises(CallFailed) as failed:
+        await sidecar.issue(token_id="x" * (LONGEST_ID + 1))
+    assert (failed.value.reason, failed.value.field) == (ErrorReason.FIELD_INVALID, "token_id")
+
+
+@pytest.mark.parametrize(
+    ("subject", "issued_before", "refused"),
+    [
+        pytest.param("alice", 1.0, True, id="after the family began"),
+        pytest.param("alice", 0.0, False, id="at the moment that it began"),
+        pytest.param("bob", 1.0, False, id="another subject"),
+    ],
+)
+@pytest.mark.parametrize("repeated", [False, True], ids=["traded", "repeated"])
+async def test_a_revoked_subject_gets_nothing_by_an_older_refresh_token(
+    sidecar: Sidecar, subject: str, issued_before: float, refused: bool, repeated: bool
+) -> None:
+    first = await sidecar.issue()
+    if repeated:
+        await sidecar.trade(first)
+    reference = SubjectReference(SIGNER.issuer, subject, NOW + issued_before)
+    await sidecar.revocations.revoke(revoked(reference, sidecar.snapshot, NOW))
+    sidecar.now += 5
+    if refused:
+        found = await sidecar.refused(first)
+        assert found.reason is Reason.REVOKED
+        assert 'tokens of subject "alice" of "https://tokens.example"' in found.message
+    else:
+        await sidecar.trade(first)
+    await sidecar.trade(await sidecar.issue())
+
+
+async def test_while_it_is_not_known_what_is_revoked_nothing_is_given(sidecar: Sidecar) -> None:
+    first = await sidecar.issue()
+    sidecar.revoked.set_unknown("the store was never read")
+    assert (await sidecar.refused(first)).reason is Reason.STATE_UNAVAILABLE
+    sidecar.revoked.set_unknown("")
+    await sidecar.trade(first)
+
+
+async def test_a_subject_that_is_revoked_while_a_trade_is_written_gets_no_answer() -> None:
+    class Slow(MemoryStore):
+        async def write(self, *writes: Write) -> bool:
+            if writes[0].expected_version != ABSENT:
+                sidecar.revoked.add(revoked(alice, sidecar.snapshot, NOW + 1))
+            return await super().write(*writes)
+
+    alice = SubjectReference(SIGNER.issuer, "alice", None)
+    sidecar = Sidecar(Slow(lambda: NOW))
+    first = await sidecar.issue()
+    for _ in range(2):
+        assert (await sidecar.refused(first)).reason is Reason.REVOKED
 
 
 class Failing(MemoryStore):
@@ -303,6 +428,37 @@ async def test_a_replay_whose_revocation_failed_is_found_again(failing: Failing)
     await unanswered(sidecar, first)
     failing.writes_fail = ""
     assert (await sidecar.refused(first)).reason is Reason.REPLAYED
+
+
+class Reluctant(Revocations):
+    """Fails to revoke, while it is told to."""
+
+    fails = True
+
+    async def revoke(self, one: Revocation) -> None:
+        if self.fails:
+            raise CallFailed(ErrorReason.STORE_UNAVAILABLE, "try again")
+        await super().revoke(one)
+
+
+@pytest.mark.parametrize("reused", [False, True], ids=["revoked", "used again"])
+async def test_where_the_access_token_can_not_be_revoked_the_call_fails_until_it_can(
+    sidecar: Sidecar, reused: bool
+) -> None:
+    first = await sidecar.issue()
+    second = await sidecar.trade(first)
+    sidecar.now += 60
+    reluctant = Reluctant(sidecar.store, sidecar.revoked, lambda: sidecar.now)
+    sidecar.revocations = reluctant
+    for _ in range(2):
+        with pytest.raises(CallFailed):
+            await (sidecar.trade(first) if reused else sidecar.revoke(first))
+    with pytest.raises(CallFailed):
+        await sidecar.trade(second)
+    assert not sidecar.is_revoked(second)
+    reluctant.fails = False
+    assert (await sidecar.refused(second)).reason is Reason.REVOKED
+    assert sidecar.is_revoked(second)
 
 
 async def test_a_store_that_can_not_be_read_uses_nothing_up(failing: Failing) -> None:

@@ -17,7 +17,7 @@ from sidecar.token.revocation import (
     revoked,
 )
 from sidecar.token.revoked import Revoked
-from sidecar.token.snapshot import Consumers, Issuer
+from sidecar.token.snapshot import Consumers, Issuer, Refreshing, Signer
 from sidecar.token.validator import Outcome, explain, revocation_of
 from tests.authors import STRANGER, key_set
 from tests.tokens import (
@@ -248,6 +248,40 @@ def test_a_subject_is_remembered_while_one_of_its_tokens_could_pass(
 ) -> None:
     assert revoked(subject(), world(*parties), NOW + 5000).expire_time == (end and end + 5000)
     assert revoked(subject(NOW), world(*parties), NOW + 5000).expire_time == end
+
+
+DAY = 86400.0
+
+
+def refreshing(lifetime: float, iss: str = ISSUER, max_lifetime: float = 3600.0) -> Signer:
+    return Signer("own", iss, (), max_lifetime=max_lifetime, refresh=Refreshing(lifetime))
+
+
+@pytest.mark.parametrize(
+    ("parties", "end"),
+    [
+        pytest.param((issuer(max_age=60.0), refreshing(30 * DAY)), 30 * DAY, id="longer than both"),
+        pytest.param(
+            (issuer(max_age=60.0), refreshing(59.0, max_lifetime=1.0)), 60.0, id="shorter"
+        ),
+        pytest.param(
+            (issuer(max_age=60.0), refreshing(30 * DAY, "https://other.example")),
+            60.0,
+            id="of another iss",
+        ),
+        pytest.param((issuer(max_age=60.0), Signer("own", ISSUER, ())), 60.0, id="none issued"),
+        pytest.param((issuer(), refreshing(30 * DAY)), None, id="beside an issuer without limit"),
+        pytest.param(
+            (refreshing(30 * DAY),), 30 * DAY, id="of a signer whose tokens pass elsewhere"
+        ),
+        pytest.param((refreshing(60.0),), 3600.0, id="shorter than the tokens beside it"),
+    ],
+)
+def test_a_subject_is_remembered_while_one_of_its_refresh_tokens_could_be_traded(
+    parties: tuple[Issuer | Signer, ...], end: float | None
+) -> None:
+    found = revoked(subject(NOW), world(*parties), NOW + 5000)
+    assert found.expire_time == (None if end is None else NOW + end + KEPT_LONGER)
 
 
 @pytest.mark.parametrize(
