@@ -33,6 +33,7 @@ from sidecar.token.validator import Explanation, explain, revocation_of, validat
 if TYPE_CHECKING:
     from sidecar.token.refresh_family import Family
 
+R = TypeVar("R")
 T = TypeVar("T")
 MOST_WAITED: Final = 10.0
 """Seconds that a call waits for keys and answers at most."""
@@ -170,7 +171,7 @@ class Engine:
         if isinstance(target, WholeToken):
             revocation = await self._of_token(target, self._end(deadline))
         else:
-            revocation = revoked(target, self.snapshot, self._now())
+            revocation = await self._answered(self._revoked, target, self._end(deadline))
         await self._durable_revocations().revoke(revocation)
         self.metrics.revocations[revocation.kind.value] += 1
         return revocation, self._now()
@@ -192,6 +193,9 @@ class Engine:
         if family is not None:
             self.metrics.revocations["refresh_token"] += 1
         return family, self._now()
+
+    def _revoked(self, target: Reference, outside: Outside) -> Revocation:
+        return revoked(target, self.snapshot, self._now(), outside)
 
     def _durable_revocations(self) -> Revocations:
         if self.revocations is None:
@@ -231,9 +235,7 @@ class Engine:
     def _revocation_of(self, request: Request, outside: Outside) -> Revocation | Refusal:
         return revocation_of(request, self.snapshot, self._now(), outside)
 
-    async def _answered(
-        self, judge: Callable[[Request, Outside], T], request: Request, ends: float
-    ) -> T:
+    async def _answered(self, judge: Callable[[R, Outside], T], request: R, ends: float) -> T:
         """What `judge` says, once each question that it asks is answered."""
         try:
             return judge(request, self.answers)
@@ -274,10 +276,10 @@ class Engine:
                 )
             self.metrics.left_out[name] += 1
 
-    async def mint(self, order: Order) -> Minted:
+    async def mint(self, order: Order, deadline: float | None = None) -> Minted:
         """The token that was ordered; raises CallFailed where it can't be minted."""
-        snapshot, refresh_tokens = self.snapshot, self.refresh_tokens
-        minted = mint(order, snapshot, self._now(), self._new_token_id())
+        refresh_tokens = self.refresh_tokens
+        minted, snapshot = await self._answered(self._mint, order, self._end(deadline))
         if order.with_refresh_token:
             signer = snapshot.signers[minted.signer_name]
             if refresh_tokens is None or signer.refresh is None:
@@ -285,6 +287,11 @@ class Engine:
             minted = await refresh_tokens.begin(minted, order, signer, signer.refresh)
         self.metrics.issued[minted.signer_name] += 1
         return minted
+
+    def _mint(self, order: Order, outside: Outside) -> tuple[Minted, Snapshot]:
+        """The token, and the snapshot by which it was minted."""
+        snapshot = self.snapshot
+        return mint(order, snapshot, self._now(), self._new_token_id(), outside), snapshot
 
     async def refresh(self, refresh_token: str, scopes: tuple[str, ...]) -> Minted | Refusal:
         """New tokens for a refresh token, with these scopes or all that were granted first.

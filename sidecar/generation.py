@@ -24,6 +24,7 @@ from sidecar.token.snapshot import GeneratedKeys, Snapshot
 if TYPE_CHECKING:
     from sidecar.keys.held import State
     from sidecar.keys.remote import RemoteKeys
+    from sidecar.state.consumers.stored import StoredConsumers
     from sidecar.state.refresh_tokens import RefreshTokens
     from sidecar.subjects.directories import Directories
 
@@ -53,6 +54,8 @@ class Generation:
         """None where no signer issues any."""
         self.subjects: Directories | None = None
         """The subject directories, where there are any."""
+        self.consumers: StoredConsumers | None = None
+        """Those in the store; None where none are."""
         self._remote = {one.name: one for one in self.settings.issuers if one.keys.are_remote}
         self._changed = changed
         self._now = now
@@ -73,6 +76,8 @@ class Generation:
         may_wait = before is None and setting is not None and setting.url.redis is not None
         await self._start_generating(store, may_wait)
         self._open_refreshing(store)
+        if not self._has_consumers_from(before):
+            self._start_consumers(store)
         if self._remote:
             self._open_fetching(store)
         for one in self._remote.values():
@@ -91,7 +96,8 @@ class Generation:
         for name, one in self._remote.items():
             if self._has_from(before, one):
                 self._fetch(one, before.sources[name].hand_over())
-
+        if self._has_consumers_from(before):
+            self.consumers, before.consumers = before.consumers, None
         if self.subjects and before.subjects:
             self.subjects.take_over(before.subjects)
 
@@ -104,6 +110,8 @@ class Generation:
     async def close(self) -> None:
         """Ends all that it does; the snapshot stays as it is."""
         self._changed = _nothing
+        if self.consumers:
+            await self.consumers.stop()
         await self._stack.aclose()
 
     def _warn_of_loss(self, store: Store) -> None:
@@ -149,6 +157,24 @@ class Generation:
         self.subjects = Directories(self.settings.subjects, self._now)
         self.subjects.open(before.subjects if before else None)
         self._stack.push_async_callback(self.subjects.close)
+
+    def _start_consumers(self, store: Store) -> None:
+        setting = self.settings.consumers
+        if setting is None or not setting.store:
+            return
+        from sidecar.state.consumers.stored import StoredConsumers
+
+        self.consumers = StoredConsumers(store, self.settings.store, setting.cache)
+        self.consumers.start()
+
+    def _has_consumers_from(self, before: "Generation | None") -> bool:
+        """Whether the one before remembers just what this one would of those in the store."""
+        if before is None:
+            return False
+        ours, theirs = self.settings.consumers, before.settings.consumers
+        if not (ours and ours.store and theirs and theirs.store):
+            return False
+        return ours.cache == theirs.cache and self.settings.store == before.settings.store
 
     def _has_from(self, before: "Generation | None", one: Issuer) -> bool:
         """Whether the one before fetches the same keys."""

@@ -50,7 +50,10 @@ from sidecar.token.snapshot import Issuer
 from sidecar.token.subject import SubjectQuestion
 
 if TYPE_CHECKING:
-    from sidecar.subjects.directories import Directories
+    pass
+
+if TYPE_CHECKING:
+    from sidecar.state.consumers.catalog import Catalog
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
@@ -161,7 +164,10 @@ class Sidecar:
     def _caches(self) -> tuple[CacheStatus, ...]:
         subjects = self._generation.subjects
         remembered = subjects.remembered() if subjects else {}
-        return cache_statuses(self.engine.seen_tokens, remembered)
+        consumers = self._generation.consumers
+        return cache_statuses(
+            self.engine.seen_tokens, remembered, consumers.lookup.cache if consumers else None
+        )
 
     def measured(self) -> str:
         """What a scraper of metrics gets."""
@@ -173,6 +179,15 @@ class Sidecar:
             [listener.transport for listener in self.listeners.all],
             time.time(),
         )
+
+    def consumers(self) -> "Catalog":
+        """Those of the configuration and of the store, for AdminService."""
+        from sidecar.state.consumers.catalog import Catalog
+
+        setting = self.configuration.settings.consumers
+        issuers = self.engine.snapshot.issuers_by_iss
+        hidden = issuers if setting and setting.key_claim == "iss" else ()
+        return Catalog(setting.all if setting else (), self._generation.consumers, hidden)
 
     async def refresh_keys(self, issuer_name: str, at_most: float) -> IssuerStatus:
         """Fetches an issuer's keys now, for AdminService."""
@@ -273,13 +288,15 @@ class Sidecar:
         self._generation = generation
         self.engine.key_sources = generation.sources
         self.engine.refresh_tokens = generation.refresh_tokens
-        self.engine.answers = self._answers(generation.subjects)
+        self.engine.answers = self._answers(generation)
         self.engine.snapshot = generation.snapshot
 
-    def _answers(self, subjects: "Directories | None") -> Answers:
+    def _answers(self, generation: Generation) -> Answers:
         answerers: dict[type[Question[Any]], Answerer] = {OneTimeUse: self._uses}
-        if subjects:
-            answerers[SubjectQuestion] = subjects
+        if generation.subjects:
+            answerers[SubjectQuestion] = generation.subjects
+        if generation.consumers:
+            answerers |= generation.consumers.answerers
         return Answers(answerers)
 
     def _keys_changed(self) -> None:

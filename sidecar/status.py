@@ -87,6 +87,16 @@ class Fetching(Protocol):
         """Whether they are older than they should be, and still used."""
 
 
+class CountedCache(Protocol):
+    """A cache that counts what it is asked."""
+
+    capacity: int
+    hits: int
+    misses: int
+
+    def __len__(self) -> int: ...
+
+
 def issuer_statuses(
     snapshot: Snapshot, fetching: Mapping[str, Fetching]
 ) -> tuple[IssuerStatus, ...]:
@@ -112,24 +122,17 @@ def issuer_status(issuer: Issuer, fetching: Fetching | None) -> IssuerStatus:
     )
 
 
-class Remembering(Protocol):
-    """A cache that counts."""
-
-    capacity: int
-    hits: int
-    misses: int
-
-    def __len__(self) -> int:
-        """How many entries it has."""
-
-
 def cache_statuses(
-    tokens: SeenTokens | None, subjects: Mapping[str, Remembering]
+    tokens: SeenTokens | None,
+    subjects: Mapping[str, CountedCache],
+    consumers: CountedCache | None,
 ) -> tuple[CacheStatus, ...]:
-    """Those of tokens, where they are remembered, and those of subjects, by their directory."""
-    caches: dict[str, Remembering] = {}
+    """Those that there are: of tokens, of consumers in the store, of subjects by directory."""
+    caches: dict[str, CountedCache] = {}
     if tokens is not None:
         caches = {"tokens": tokens.verified, "refused": tokens.refused}
+    if consumers is not None:
+        caches["consumers"] = consumers
     caches |= {f"subjects.{name}": one for name, one in subjects.items()}
     return tuple(
         CacheStatus(name, len(one), one.capacity, one.hits, one.misses)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar.api import fields
+from sidecar.api.consumer_methods import Consumers
 from sidecar.api.errors import abort
 from sidecar.status import IssuerStatus, Status
 from sidecar.token.reason import CallFailed
@@ -34,6 +35,9 @@ class Operations(Protocol):
 
         Raises CallFailed with NOT_CONFIGURED.
         """
+
+    def consumers(self) -> Consumers:
+        """All of them."""
 
 
 class AdminService:

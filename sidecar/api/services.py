@@ -26,7 +26,16 @@ _SERVED_BY: Final = {
 """Each working method and the services any of which brings it."""
 _NO_ADMIN: Final = {
     name: method(not_served(name, {"admin"}))
-    for name in ("GetStatus", "ReloadConfig", "RefreshKeys")
+    for name in (
+        "GetStatus",
+        "ReloadConfig",
+        "RefreshKeys",
+        "CreateConsumer",
+        "GetConsumer",
+        "ListConsumers",
+        "UpdateConsumer",
+        "DeleteConsumer",
+    )
 }
 _NO_CHECK: Final = method(not_served("Check", {"ext_authz"}))
 
@@ -70,13 +79,20 @@ def _check(engine: Engine, policy: Callable[[], Policy]) -> Method:
 
 def _admin_methods(operations: "Operations") -> dict[str, Method]:
     from sidecar.api.admin_service import AdminService
+    from sidecar.api.consumer_methods import ConsumerMethods
     from sidecar.v1 import admin_service_pb2 as admin
 
     service = AdminService(operations)
+    consumers = ConsumerMethods(operations.consumers)
     return {
         "GetStatus": method(decoding(service.get_status, admin.GetStatusRequest)),
         "ReloadConfig": method(decoding(service.reload_config, admin.ReloadConfigRequest)),
         "RefreshKeys": method(decoding(service.refresh_keys, admin.RefreshKeysRequest)),
+        "CreateConsumer": method(decoding(consumers.create, admin.CreateConsumerRequest)),
+        "GetConsumer": method(decoding(consumers.get, admin.GetConsumerRequest)),
+        "ListConsumers": method(decoding(consumers.list, admin.ListConsumersRequest)),
+        "UpdateConsumer": method(decoding(consumers.update, admin.UpdateConsumerRequest)),
+        "DeleteConsumer": method(decoding(consumers.delete, admin.DeleteConsumerRequest)),
     }
 
 

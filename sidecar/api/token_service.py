@@ -63,9 +63,10 @@ class TokenService:
     ) -> messages.IssueTokenResponse:
         """Mints a token."""
         try:
-            return issue_response(await self._engine.mint(order(message)))
+            minted = await self._engine.mint(order(message), context.time_remaining())
         except CallFailed as failure:
             await abort(context, failure)
+        return issue_response(minted)
 
     async def refresh_token(
         self, message: messages.RefreshTokenRequest, context: "Context"

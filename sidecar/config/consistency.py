@@ -208,6 +208,8 @@ def _unknown_parties(
     for place, rule in _members(_section(top, "authorization"), "rules"):
         require = _section(rule, "require")
         for setting, known in (("issuers", issuers), ("consumers", consumers)):
+            if setting == "consumers" and _section(top, "consumers").get("store") is True:
+                continue  # those in the store come and go
             names_given = require.get(setting)
             for index, name in enumerate(names_given if isinstance(names_given, list) else ()):
                 if isinstance(name, str):

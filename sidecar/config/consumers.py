@@ -43,6 +43,17 @@ _NO_KEY: Final = frozenset({"aud", "exp", "nbf", "iat", "jti"})
 _ClockSkew = Annotated[Duration, lasting("0s", "10m")]
 
 
+def credential(algorithm: str, material: bytes) -> Key:
+    """The key of a secret, or of a public key in PEM, for one algorithm; raises UnusableKey."""
+    if algorithm in SYMMETRIC:
+        return from_secret(material, frozenset({algorithm}))
+    key = from_pem(material)
+    if algorithm not in key.algorithms:
+        needed = ALGORITHMS[algorithm].describe_keys()
+        raise UnusableKey(f"it is {key.describe()}; {algorithm} needs {needed}")
+    return key
+
+
 class Consumer(Section):
     """One caller."""
 
@@ -88,18 +99,9 @@ class Consumer(Section):
                 yield (), f"needs a {needed} for {self.algorithm}"
             return
         try:
-            self._credential = self._key(reference.material)
+            self._credential = credential(self.algorithm, reference.material)
         except UnusableKey as problem:
             yield (needed,), problem.message
-
-    def _key(self, material: bytes) -> Key:
-        if self.algorithm in SYMMETRIC:
-            return from_secret(material, frozenset({self.algorithm}))
-        key = from_pem(material)
-        if self.algorithm not in key.algorithms:
-            needed = ALGORITHMS[self.algorithm].describe_keys()
-            raise UnusableKey(f"it is {key.describe()}; {self.algorithm} needs {needed}")
-        return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,19 @@ def _key_claim(path: str) -> str:
     return path
 
 
+class ConsumerCache(Section):
+    """What is remembered of the consumers in the store."""
+
+    entries: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """At most so many consumers, and so many keys that nobody has."""
+    ttl: Annotated[Duration, lasting("1s", "1d")] = Field(default="5m", validate_default=True)
+    """A consumer is read again after this, or up to a fifth earlier."""
+    missing_ttl: Annotated[Duration, lasting("0s", "1h")] = Field(
+        default="10s", validate_default=True
+    )
+    """A key that nobody has is looked for again after this."""
+
+
 class Consumers(Section):
     """All consumers, and what holds for their tokens."""
 
@@ -159,6 +174,10 @@ class Consumers(Section):
     """The consumers."""
     file: Maybe[ConsumerFile] = None
     """YAML file with more: a list in the same form."""
+    store: bool = False
+    """Whether there are more in the store, which AdminService keeps."""
+    cache: ConsumerCache = ConsumerCache()
+    """What is remembered of those in the store."""
 
     @property
     def all(self) -> tuple[Consumer, ...]:
@@ -167,8 +186,13 @@ class Consumers(Section):
 
     def contradictions(self) -> Iterator[Fault]:
         """Rules for nobody would be ignored."""
-        if not self.list and self.file is None:
-            yield (), "has no consumers: add them to list, or name a file of them"
+        if not self.list and self.file is None and not self.store:
+            yield (), "has no consumers: add them to list, name a file of them, or set store: true"
+
+    def meaningless(self) -> Iterator[tuple[str, str]]:
+        """Those of the configuration are all in memory."""
+        if not self.store:
+            yield "cache", "store: true"
 
 
 _CONSUMERS: Final[TypeAdapter[Any]] = TypeAdapter(Many[Consumer])

@@ -143,6 +143,7 @@ def _consumers(setting: consumers.Consumers) -> Consumers:
         rules,
         {one.key: one for one in built},
         {one.name: one for one in built},
+        setting.store,
     )
 
 

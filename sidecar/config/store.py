@@ -15,6 +15,8 @@ from sidecar.config.surroundings import Surroundings
 from sidecar.config.tls import PrivateKeyFile, Unfit, read_pair
 from sidecar.config.units import Duration, lasting
 
+SECRETS_KEY_BYTES: Final = 32
+"""AES-256 (FIPS 197)."""
 _MEMORY: Final = "memory:"
 _SQLITE: Final = "sqlite:"
 
@@ -62,6 +64,12 @@ class Store(Section):
     """PEM certificates that Redis knows the sidecar by: its own first."""
     private_key_file: Maybe[PrivateKeyFile] = None
     """Private key of the first of these, in PEM and not encrypted."""
+    secrets_key: Maybe[Secret] = None
+    """Key of 32 bytes that the secrets of consumers are encrypted with."""
+    previous_secrets_key: Maybe[Secret] = None
+    """The key before that one, with which secrets can still be read."""
+    plaintext_secrets: bool = False
+    """Whether secrets may stand in the store as they are. Without a secrets_key, new ones do."""
     max_staleness: Annotated[Duration, lasting("100ms", "1m")] = Field(
         default="2s", validate_default=True
     )
@@ -70,7 +78,15 @@ class Store(Section):
     """While the store is away: decide by what is known, or refuse what it would be asked for."""
 
     def contradictions(self) -> Iterator[Fault]:
-        """A user has a password, and a certificate its private key."""
+        """A user has a password, a certificate its private key, and keys are those of AES-256."""
+        for name in ("secrets_key", "previous_secrets_key"):
+            reference: Secret | None = getattr(self, name)
+            if reference and len(reference.material) != SECRETS_KEY_BYTES:
+                yield (
+                    (name,),
+                    f"must be {SECRETS_KEY_BYTES} bytes; it has {len(reference.material)}: make "
+                    "one by jwt-sidecar keys generate --algorithm HS256, with encoding: base64url",
+                )
         if self.username is not None and self.password is None:
             yield ("username",), "needs password: no user is known by the name alone"
         certificate, key = self.certificate_file, self.private_key_file
@@ -85,7 +101,9 @@ class Store(Section):
             yield ("private_key_file",), "needs certificate_file, which it belongs to"
 
     def meaningless(self) -> Iterator[tuple[str, str]]:
-        """Nobody asks at the door of a file, and files for TLS are for TLS."""
+        """A door of a file asks nobody, files for TLS are for TLS, a key follows another."""
+        if not self.secrets_key:
+            yield "previous_secrets_key", "secrets_key"
         url = self.url.redis
         if url is None:
             yield from ((name, "the URL of a Redis") for name in ("username", "password"))

@@ -8,10 +8,19 @@ from pydantic_core import ErrorDetails
 
 from sidecar.config.document import Document
 from sidecar.config.problems import Place, Problem, nearest
-from sidecar.config.section import FAULTS, came
+from sidecar.config.section import FAULTS, Fault, came
 from sidecar.token.words import names
 
-_SECRETS: Final = frozenset({"secret", "private_key", "public_key", "password"})
+_SECRETS: Final = frozenset(
+    {
+        "secret",
+        "private_key",
+        "public_key",
+        "password",
+        "secrets_key",
+        "previous_secrets_key",
+    }
+)
 _SENT: Final = frozenset({("keys", "headers"), ("http", "headers")})
 _EXPECTED: Final = {
     "bool_type": "must be true or false",
@@ -30,11 +39,13 @@ _BOUNDS: Final = {
 
 def problems_of(error: ValidationError, document: Document, root: object) -> list[Problem]:
     """The problems of a document that is no `root`, which is the type that was asked for."""
-    return [
-        document.problem(path, message)
-        for details in error.errors(include_url=False)
-        for path, message in _worded(details, root)
-    ]
+    return [document.problem(path, message) for path, message in faults_of(error, root)]
+
+
+def faults_of(error: ValidationError, root: object) -> Iterator[Fault]:
+    """The faults of what is no `root`."""
+    for details in error.errors(include_url=False):
+        yield from _worded(details, root)
 
 
 def _worded(details: ErrorDetails, root: object) -> Iterator[tuple[Place, str]]:

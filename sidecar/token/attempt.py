@@ -32,6 +32,7 @@ class Attempt:
         "key",
         "not_before_time",
         "now",
+        "outage",
         "outside",
         "party",
         "proof_id",
@@ -71,6 +72,8 @@ class Attempt:
         self.rules = _NO_RULES
         self.issuer: Issuer | None = None
         self.consumer: Consumer | None = None
+        self.outage = ""
+        """Why it can't be said who it is from; empty where it can."""
         self.text: str
         """The token, once it is known to be short enough to be read."""
         self.digest = b""

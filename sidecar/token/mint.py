@@ -10,10 +10,12 @@ from typing import Any, Final
 from sidecar.token import base64url
 from sidecar.token.algorithms import SYMMETRIC
 from sidecar.token.claims import LAST_SECOND
+from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.revocation import LONGEST_ID
 from sidecar.token.signing import sign
 from sidecar.token.snapshot import Consumer, Consumers, Limits, Signer, SigningKey, Snapshot
+from sidecar.token.stored import consumer_named
 from sidecar.token.strict_json import parse_object
 from sidecar.token.words import duration, listed, names, quoted
 
@@ -64,15 +66,21 @@ class Minted:
     refresh_expire_time: int = 0
 
 
-def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Minted:
+def mint(
+    order: Order,
+    snapshot: Snapshot,
+    now: float,
+    new_token_id: str,
+    outside: Outside = NOTHING,
+) -> Minted:
     """The token that was ordered, issued now; `new_token_id` is its `jti` unless it names one.
 
     A refresh token is not made here, only that it may be is seen to.
 
     Raises CallFailed, naming the field at fault, for what is not configured, malformed,
-    reserved, or more than the signer may grant.
+    reserved, or more than the signer may grant; and Unanswered where `outside` lacks an answer.
     """
-    signer = _signer(order, snapshot)
+    signer = _signer(order, snapshot, now, outside)
     key = _signing_key(order, signer)
     _check_token_id(order)
     issue_time = int(now)
@@ -102,11 +110,14 @@ def mint(order: Order, snapshot: Snapshot, now: float, new_token_id: str) -> Min
     )
 
 
-def _signer(order: Order, snapshot: Snapshot) -> Signer:
+def _signer(order: Order, snapshot: Snapshot, now: float, outside: Outside) -> Signer:
     if order.consumer:
         if order.signer:
             raise _invalid("consumer", "name a signer or a consumer, not both")
-        return _consumer_as_signer(order, snapshot.consumers)
+        if snapshot.consumers is None:
+            raise not_configured("consumer", order.consumer, (), "consumer")
+        consumer = consumer_named(order.consumer, snapshot.consumers, now, outside)
+        return _consumer_as_signer(order, consumer, snapshot.consumers)
     if order.signer:
         signer = snapshot.signers.get(order.signer)
         if signer is None:
@@ -121,11 +132,7 @@ def _signer(order: Order, snapshot: Snapshot) -> Signer:
     raise _invalid("signer", f"name one of the signers {listed(snapshot.signers)}")
 
 
-def _consumer_as_signer(order: Order, consumers: Consumers | None) -> Signer:
-    by_name = consumers.by_name if consumers else {}
-    consumer = by_name.get(order.consumer)
-    if consumers is None or consumer is None:
-        raise not_configured("consumer", order.consumer, by_name, "consumer")
+def _consumer_as_signer(order: Order, consumer: Consumer, consumers: Consumers) -> Signer:
     if consumer.disabled:
         raise CallFailed(
             ErrorReason.NOT_CONFIGURED, f"consumer {consumer.name} is disabled", "consumer"

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final
 
+from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
+from sidecar.token.stored import consumer_named
 from sidecar.token.words import duration, listed, moment, quoted
 
 LONGEST_ID: Final = 1024
@@ -150,14 +152,17 @@ def referred_token(issuer: str, token_id: str, expire_time: float, now: float) -
     return revoked_token(_named(issuer, token_id), title, expire_time, now)
 
 
-def revoked(reference: Reference, snapshot: Snapshot, now: float) -> Revocation:
+def revoked(
+    reference: Reference, snapshot: Snapshot, now: float, outside: Outside = NOTHING
+) -> Revocation:
     """The revocation of what is referred to.
 
     Raises CallFailed with NOT_CONFIGURED for an `iss` that no issuer has and a consumer that is not
-    there, and with FIELD_INVALID for a token that has expired long ago.
+    there, and with FIELD_INVALID for a token that has expired long ago; and Unanswered where
+    `outside` lacks an answer.
     """
     if isinstance(reference, ConsumerReference):
-        return _revoked_consumer(reference.name, snapshot, now)
+        return _revoked_consumer(reference.name, snapshot, now, outside)
     if isinstance(reference, SubjectReference):
         return _revoked_subject(reference, snapshot, now)
     if not _accepting(reference.issuer, snapshot):
@@ -184,12 +189,11 @@ def _revoked_subject(reference: SubjectReference, snapshot: Snapshot, now: float
     return Revocation(Kind.SUBJECT, subject_name(iss, subject), before, end, title)
 
 
-def _revoked_consumer(name: str, snapshot: Snapshot, now: float) -> Revocation:
+def _revoked_consumer(name: str, snapshot: Snapshot, now: float, outside: Outside) -> Revocation:
     consumers = snapshot.consumers
-    if consumers is None or name not in consumers.by_name:
-        known = consumers.by_name if consumers else ()
-        raise not_configured("consumer", name, known, "consumer")
-    rules = consumers.by_name[name].rules or consumers.rules
+    if consumers is None:
+        raise not_configured("consumer", name, (), "consumer")
+    rules = consumer_named(name, consumers, now, outside).rules or consumers.rules
     title = _issued_before(now, f"consumer {name}")
     return Revocation(Kind.CONSUMER, name, now, _oldest_end(now, (rules,)), title)
 

@@ -109,6 +109,8 @@ class Consumers:
     rules: ClaimRules
     by_key: Mapping[str, Consumer]
     by_name: Mapping[str, Consumer]
+    are_stored: bool = False
+    """Whether there may be more outside (`sidecar.token.stored`), to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from sidecar.token.attempt import Attempt, Check
 from sidecar.token.claims import find
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.seen import digest_of
-from sidecar.token.snapshot import Issuer
+from sidecar.token.snapshot import Consumer, Consumers, Issuer
+from sidecar.token.stored import LONGEST_KEY, ConsumerQuestion
 from sidecar.token.words import listed, names, quoted
 
 
@@ -52,7 +53,7 @@ def _choose_party(attempt: Attempt) -> None:
     attempt.issuer = _issuer(attempt)
     if attempt.issuer is None and snapshot.consumers:
         key = find(claims, snapshot.consumers.key_claim)
-        attempt.consumer = snapshot.consumers.by_key.get(key) if isinstance(key, str) else None
+        attempt.consumer = _consumer(attempt, snapshot.consumers, key)
         if attempt.consumer:
             attempt.rules = attempt.consumer.rules or snapshot.consumers.rules
             attempt.party = attempt.consumer
@@ -76,6 +77,21 @@ def _issuer(attempt: Attempt) -> Issuer | None:
     if issuer and demand and demand.open_issuer and not demand.takes_issuer(issuer.name):
         return None
     return issuer
+
+
+def _consumer(attempt: Attempt, consumers: Consumers, key: object) -> Consumer | None:
+    """The consumer with this key: of the configuration, else of the store."""
+    if not isinstance(key, str):
+        return None
+    configured = consumers.by_key.get(key)
+    if configured or not consumers.are_stored or len(key) > LONGEST_KEY:
+        return configured
+    found = attempt.outside.answer(ConsumerQuestion(key), attempt.now)
+    attempt.outage = found.problem
+    # Two of one name would be taken for each other: by rules, and by services behind.
+    if found.consumer and found.consumer.name in consumers.by_name:
+        return None
+    return found.consumer
 
 
 def _form(attempt: Attempt) -> str:

@@ -15,6 +15,8 @@ def _check_issuer(attempt: Attempt) -> None:
             raise Refused(Reason.CONSUMER_UNKNOWN, f"consumer {attempt.consumer.name} is disabled")
         return
     if attempt.issuer is None:
+        if attempt.outage:
+            raise Refused(Reason.STATE_UNAVAILABLE, attempt.outage)
         raise _nobody(attempt)
     claims, expected = attempt.jws.unverified_claims, attempt.issuer.issuer
     if expected is not None and claims.get("iss") != expected:

@@ -206,7 +206,8 @@ def test_a_file_of_consumers(folder: Folder, content: str | None, problem: str) 
 
 def test_rules_for_no_consumer_are_refused(folder: Folder) -> None:
     assert folder.problems(configuration(consumers={"key_claim": "sub"})) == [
-        "jwt-sidecar.yaml:1: consumers: has no consumers: add them to list, or name a file of them"
+        "jwt-sidecar.yaml:1: consumers: has no consumers: add them to list, name a file of them, "
+        "or set store: true"
     ]
 
 

@@ -1,0 +1,1 @@
+"""Consumers in the store: how they are kept, found, remembered and changed."""
