@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _add_issue(commands)
     _add_refresh(commands)
     _add_revoke(commands)
+    _add_consumers(commands)
     _add_decode(commands)
     _add_keys(commands)
     _add_status(commands)
@@ -240,6 +241,46 @@ def _add_refresh(commands: Commands) -> None:
         "--scope", action="append", default=[], help="of those first granted; default: all"
     )
     refresh.set_defaults(run=("tokens", "refresh"))
+
+
+def _add_consumers(commands: Commands) -> None:
+    consumers = commands.add_parser(
+        "consumers", help="list, create, change and delete consumers of a running sidecar"
+    )
+    actions = consumers.add_subparsers(metavar="ACTION", required=True)
+    for name, run, summary in (
+        ("create", "create", "keep a new one in the store"),
+        ("get", "get", "print one, without its secret"),
+        ("list", "show", "print all, by name"),
+        ("update", "update", "change what the options name of one in the store"),
+        ("delete", "delete", "remove one from the store"),
+    ):
+        action = actions.add_parser(name, help=summary)
+        _add_address(action)
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="print the answer as JSON")
+        else:
+            action.add_argument("name", metavar="NAME")
+        if name in {"create", "update"}:
+            _add_consumer(action, is_new=name == "create")
+        action.set_defaults(run=("consumers", run))
+
+
+def _add_consumer(action: argparse.ArgumentParser, is_new: bool) -> None:
+    action.add_argument("--key", required=is_new, help="the value of the key claim in its tokens")
+    action.add_argument("--algorithm", required=is_new, help="of its tokens, such as HS256")
+    action.add_argument(
+        "--secret-file", metavar="FILE", help="its secret, for HS algorithms; -: standard input"
+    )
+    action.add_argument(
+        "--public-key-file", metavar="FILE", help="its public key in PEM; -: standard input"
+    )
+    action.add_argument("--label", metavar="NAME=VALUE", action="append", help="passed on")
+    action.add_argument(
+        "--disabled",
+        action=argparse.BooleanOptionalAction,
+        help="whether its tokens are refused",
+    )
 
 
 def _add_decode(commands: Commands) -> None:

@@ -29,7 +29,7 @@ def _lines(response: messages.GetStatusResponse) -> Iterator[str]:
         yield f"the latest reload failed: {response.config_error}"
     if response.issuers:
         yield ""
-        yield from _table(("ISSUER", "KEYS", "FETCHED", "NEXT", "FROM"), _issuers(response))
+        yield from table(("ISSUER", "KEYS", "FETCHED", "NEXT", "FROM"), _issuers(response))
         yield from (
             f"{one.name}: {'STALE: ' if one.stale else ''}{one.fetch_error}"
             for one in response.issuers
@@ -37,11 +37,11 @@ def _lines(response: messages.GetStatusResponse) -> Iterator[str]:
         )
     if response.caches:
         yield ""
-        yield from _table(("CACHE", "ENTRIES", "CAPACITY", "HITS", "MISSES"), _caches(response))
+        yield from table(("CACHE", "ENTRIES", "CAPACITY", "HITS", "MISSES"), _caches(response))
     if response.signers:
         yield ""
         rows = ((one.name, ", ".join(one.key_ids)) for one in response.signers)
-        yield from _table(("SIGNER", "KEYS, THE SIGNING ONE FIRST"), rows)
+        yield from table(("SIGNER", "KEYS, THE SIGNING ONE FIRST"), rows)
 
 
 def _issuers(response: messages.GetStatusResponse) -> Iterator[Sequence[str]]:
@@ -57,7 +57,8 @@ def _caches(response: messages.GetStatusResponse) -> Iterator[Sequence[str]]:
         yield one.name, str(one.entries), str(one.capacity), str(one.hits), str(one.misses)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table, its columns as wide as they need to be."""
     cells = [head, *rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     for row in cells:
