@@ -164,7 +164,7 @@ class Generation:
             return
         from sidecar.state.consumers.stored import StoredConsumers
 
-        self.consumers = StoredConsumers(store, self.settings.store, setting.cache)
+        self.consumers = StoredConsumers(store, self.settings.store, setting.cache, self._now)
         self.consumers.start()
 
     def _has_consumers_from(self, before: "Generation | None") -> bool:

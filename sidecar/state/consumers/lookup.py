@@ -45,10 +45,11 @@ class ConsumerLookup:
         cache: ConsumerCache,
         max_staleness: float,
         serves: bool,
+        now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.cache = cache
-        self.follower = Follower(store, max_staleness, self._notice, self._forget_all, clock=clock)
+        self.follower = Follower(store, max_staleness, self._notice, self._forget_all, now, clock)
         self._registry = registry
         self._seal = seal
         self._max_staleness = max_staleness

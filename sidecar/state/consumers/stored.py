@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sidecar.config.consumers import ConsumerCache as CacheSetting
@@ -23,15 +24,20 @@ log = logging.getLogger(__name__)
 
 
 class StoredConsumers:
-    """The consumers in the store: read and written by `registry`, found for the checks."""
+    """The consumers in the store: read and written by `registry`, found for the checks.
+
+    `now` gives seconds since the epoch, `clock` seconds that never go back.
+    """
 
     def __init__(
         self,
         store: Store,
         setting: StoreSetting | None,
         cache: CacheSetting,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.registry = Registry(store)
+        self.registry = Registry(store, now)
         self.seal = seal_of(setting)
         self.lookup = ConsumerLookup(
             store,
@@ -40,6 +46,8 @@ class StoredConsumers:
             ConsumerCache(cache.entries, cache.ttl, cache.missing_ttl, random.random),
             setting.max_staleness if setting else _ALONE,
             serves=setting is None or setting.on_outage == "serve",
+            now=now,
+            clock=clock,
         )
         self._named = NamedConsumerLookup(self.registry, self.seal)
         self._is_durable = store.is_durable

@@ -1,0 +1,217 @@
+"""Finding consumers in a store: what a flood, a crowd and a wave cost it, and what it learns."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sidecar.config.consumers import ConsumerCache as CacheSetting
+from sidecar.state.consumers.cache import SPREAD
+from sidecar.state.consumers.lookup import MOST_LOOKUPS
+from sidecar.state.consumers.record import KeptConsumer
+from sidecar.state.consumers.stored import StoredConsumers
+from sidecar.state.store import Record
+from sidecar.token.stored import ConsumerQuestion, Lookup
+from tests.simulated_time import in_simulated_time
+from tests.unit.state.shared import Clock, Shared, setting
+
+SECRET = b"0123456789abcdef" * 2
+STALENESS = 2.0
+TTL, MISSING_TTL, ENTRIES = 300.0, 10.0, 50
+CALL = 0.01
+
+
+class Counting(Shared):
+    """Takes a moment for each read, and counts reads and those at one time."""
+
+    def __init__(self) -> None:
+        super().__init__(Clock())
+        self.asked = self.at_once = self.most_at_once = 0
+
+    async def get(self, kind: str, name: str) -> Record | None:
+        if kind == "consumer_key":
+            self.asked += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(CALL)
+            return await super().get(kind, name)
+        finally:
+            self.at_once -= 1
+
+
+@asynccontextmanager
+async def sidecar(store: Shared, on_outage: str = "serve") -> AsyncIterator[StoredConsumers]:
+    kept = setting(on_outage, STALENESS).model_copy(
+        update={"secrets_key": None, "previous_secrets_key": None, "plaintext_secrets": True}
+    )
+    cache = CacheSetting.model_construct(entries=ENTRIES, ttl=TTL, missing_ttl=MISSING_TTL)
+    one = StoredConsumers(store, kept, cache, Clock(), asyncio.get_running_loop().time)
+    one.start()
+    await asyncio.sleep(1)
+    try:
+        yield one
+    finally:
+        await one.stop()
+
+
+def consumer(one: StoredConsumers, name: str = "jack", disabled: bool = False) -> KeptConsumer:
+    sealed = one.seal.close(name, SECRET)
+    return KeptConsumer(
+        name, f"{name}-key", "HS256", sealed, disabled=disabled, create_time=1.0, update_time=1.0
+    )
+
+
+async def ask(one: StoredConsumers, key: str, at_most: float = 5.0) -> Lookup:
+    """What a check gets to know."""
+    question = ConsumerQuestion(key)
+    known = one.lookup.known(question, 0.0)
+    return known if known is not None else await one.lookup.find(question, at_most)
+
+
+async def name_of(one: StoredConsumers, key: str) -> str | None:
+    found = (await ask(one, key)).consumer
+    return found.name if found else None
+
+
+@in_simulated_time
+async def test_cache_penetration_keys_that_nobody_has_are_looked_up_once() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        for _ in range(100):
+            assert await name_of(one, "nobody") is None
+        assert store.asked == 1
+        await asyncio.sleep(MISSING_TTL + 1)
+        assert await name_of(one, "nobody") is None
+        assert store.asked == 2
+
+
+@in_simulated_time
+async def test_cache_penetration_a_flood_of_invented_keys_pushes_out_no_consumer() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        await one.registry.create(consumer(one))
+        await asyncio.sleep(STALENESS)
+        assert await name_of(one, "jack-key") == "jack"
+        await asyncio.gather(*(ask(one, f"invented {n}", 60) for n in range(ENTRIES * 4)))
+        assert store.most_at_once <= MOST_LOOKUPS + 1
+        before = store.asked
+        assert await name_of(one, "jack-key") == "jack"
+        assert store.asked == before
+
+
+@in_simulated_time
+async def test_cache_breakdown_a_crowd_that_asks_for_one_key_shares_one_look_up() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        await one.registry.create(consumer(one))
+        await asyncio.sleep(STALENESS)
+        for _ in range(2):
+            before = store.asked
+            names = await asyncio.gather(*(name_of(one, "jack-key") for _ in range(1000)))
+            assert set(names) == {"jack"}
+            assert store.asked == before + 1
+            await asyncio.sleep(TTL + 1)
+
+
+@in_simulated_time
+async def test_cache_avalanche_what_was_read_at_once_does_not_end_at_once() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        for number in range(ENTRIES):
+            await one.registry.create(consumer(one, f"c{number}"))
+        await asyncio.sleep(STALENESS)
+        keys = [f"c{number}-key" for number in range(ENTRIES)]
+        await asyncio.gather(*(ask(one, key) for key in keys))
+        ends = sorted(one.lookup.cache._entries[key].ends for key in keys)
+        assert ends[-1] - ends[0] > TTL * SPREAD / 2
+        moment = asyncio.get_running_loop().time()
+        assert moment + TTL * (1 - SPREAD) - 1 <= ends[0]
+        assert ends[-1] <= moment + TTL
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_change_elsewhere_is_known_within_max_staleness(tells: bool) -> None:
+    @in_simulated_time
+    async def check() -> None:
+        store = Counting()
+        store.tells = tells
+        async with sidecar(store) as ours, sidecar(store) as theirs:
+            assert await name_of(theirs, "jack-key") is None
+            await ours.registry.create(consumer(ours))
+            await asyncio.sleep(STALENESS)
+            assert await name_of(theirs, "jack-key") == "jack"
+            found = await ours.registry.get("jack")
+            assert found is not None
+            changed = consumer(ours, disabled=True)
+            assert await ours.registry.replace(changed, *found)
+            await asyncio.sleep(STALENESS)
+            answer = await ask(theirs, "jack-key")
+            assert answer.consumer is not None
+            assert answer.consumer.disabled
+            await ours.registry.delete("jack")
+            await asyncio.sleep(STALENESS)
+            assert await name_of(theirs, "jack-key") is None
+
+    check()
+
+
+@in_simulated_time
+async def test_while_the_store_is_away_what_is_known_holds_and_the_rest_is_not_decided() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        await one.registry.create(consumer(one))
+        await asyncio.sleep(STALENESS)
+        assert await name_of(one, "jack-key") == "jack"
+        store.works = False
+        await asyncio.sleep(TTL * 2)
+        assert await name_of(one, "jack-key") == "jack"
+        answer = await ask(one, "jill-key")
+        assert answer.consumer is None
+        assert answer.problem == (
+            "consumers can't be looked up in the store: redis:6379: it does not answer"
+        )
+        store.works = True
+        await asyncio.sleep(STALENESS)
+        assert (await ask(one, "jill-key")).problem == ""
+
+
+@in_simulated_time
+async def test_with_on_outage_deny_nothing_older_than_max_staleness_is_believed() -> None:
+    store = Counting()
+    async with sidecar(store, on_outage="deny") as one:
+        await one.registry.create(consumer(one))
+        await asyncio.sleep(STALENESS)
+        assert await name_of(one, "jack-key") == "jack"
+        store.works = False
+        await asyncio.sleep(STALENESS * 2)
+        answer = await ask(one, "jack-key")
+        assert answer.consumer is None
+        assert answer.problem
+
+
+@in_simulated_time
+async def test_a_store_that_hangs_holds_up_no_call_for_longer_than_it_waits() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        store.hangs = True
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        answer = await ask(one, "jack-key", at_most=0.5)
+        assert loop.time() - begin <= 0.51
+        assert answer.problem == (
+            "consumers can't be looked up in the store: the store did not answer in time"
+        )
+
+
+@in_simulated_time
+async def test_a_store_that_was_emptied_has_no_consumers_any_more() -> None:
+    store = Counting()
+    async with sidecar(store) as one:
+        await one.registry.create(consumer(one))
+        await asyncio.sleep(STALENESS)
+        assert await name_of(one, "jack-key") == "jack"
+        store.empty()
+        await asyncio.sleep(TTL)
+        assert await name_of(one, "jack-key") is None
