@@ -331,6 +331,8 @@ class Sidecar:
             await self.try_reload()
 
     async def _close_generation(self) -> None:
+        if self._generation.subjects:
+            self._generation.subjects.abandon()  # the listeners are closed: nobody waits
         await self._generation.close()
 
     async def _stop_listeners(self, hurry: asyncio.Event) -> None:

@@ -81,6 +81,12 @@ class Directories:
         found = ((name, self._by_name.get(name)) for name in self._settings)
         return {name: one.remembered for name, one in found if isinstance(one, Directory)}
 
+    def abandon(self) -> None:
+        """Ends the questions under way, so that closing waits for none."""
+        for one in self._by_name.values():
+            if isinstance(one, Directory):
+                one.abandon()
+
     async def close(self) -> None:
         """Ends those that were not handed over."""
         await asyncio.gather(*(one.close() for one in self._by_name.values()))

@@ -121,6 +121,11 @@ class Directory:
         if NOBODY not in self._asked:
             self._asked[NOBODY] = asyncio.create_task(self._ask(NOBODY))
 
+    def abandon(self) -> None:
+        """Ends the questions under way, as nobody needs their answers any more."""
+        for task in self._asked.values():
+            task.cancel()
+
     async def close(self) -> None:
         """Lets the questions under way end, which takes no longer than one may, and the source."""
         await asyncio.gather(*self._asked.values(), return_exceptions=True)
