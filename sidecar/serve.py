@@ -27,6 +27,7 @@ from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
 from sidecar.readiness import Missing, MissingStore, missing
+from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
 from sidecar.state.one_time import OneTimeUses
 from sidecar.state.opening import opened
@@ -99,9 +100,10 @@ class Sidecar:
         """
         settings = self.configuration.settings
         async with AsyncExitStack() as stack:
-            self._store = await stack.enter_async_context(
+            store = await stack.enter_async_context(
                 opened(lambda: self.configuration.settings.store)
             )
+            self._store = CountedStore(store, self.engine.metrics.store_errors)
             self.engine.revocations = await stack.enter_async_context(
                 remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
             )
