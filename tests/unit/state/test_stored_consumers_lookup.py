@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import deepcopy
 
 import pytest
 
@@ -213,5 +214,32 @@ async def test_a_store_that_was_emptied_has_no_consumers_any_more() -> None:
         await asyncio.sleep(STALENESS)
         assert await name_of(one, "jack-key") == "jack"
         store.empty()
-        await asyncio.sleep(TTL)
+        await asyncio.sleep(STALENESS)
         assert await name_of(one, "jack-key") is None
+
+
+@pytest.mark.parametrize("fault", ["emptied", "brought back from an older copy"])
+def test_changes_are_known_in_a_store_that_counts_its_versions_anew(fault: str) -> None:
+    @in_simulated_time
+    async def check() -> None:
+        store = Counting()
+        async with sidecar(store) as ours, sidecar(store) as theirs:
+            if fault != "emptied":
+                await ours.registry.create(consumer(ours))
+                await asyncio.sleep(STALENESS)
+            older = {name: deepcopy(getattr(store, name)) for name in ("_kinds", "_versions")}
+            for number in range(20):
+                await ours.registry.create(consumer(ours, f"c{number}"))
+            await asyncio.sleep(STALENESS)
+            store.__dict__.update(older)
+            if fault == "emptied":
+                store.empty()
+                await ours.registry.create(consumer(ours))
+            await asyncio.sleep(STALENESS)
+            assert await name_of(theirs, "c1-key") is None
+            assert await name_of(theirs, "jack-key") == "jack"
+            await ours.registry.delete("jack")
+            await asyncio.sleep(STALENESS)
+            assert await name_of(theirs, "jack-key") is None
+
+    check()
