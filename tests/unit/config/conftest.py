@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.config.folder import KEYS, Folder, private_pem, public_pem
+from tests.unit.config.folder import KEYS, Folder, locked_pem, private_pem, public_pem
 
 
 @pytest.fixture
@@ -12,5 +12,5 @@ def folder(tmp_path: Path) -> Folder:
     for name, key in KEYS.items():
         made.write(f"{name}.pem", private_pem(key))
         made.write(f"{name}.pub", public_pem(key))
-    made.write("locked.pem", private_pem(KEYS["ec"], b"open sesame"))
+    made.write("locked.pem", locked_pem(KEYS["ec"], b"open sesame", b"marker"))
     return made

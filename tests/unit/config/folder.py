@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
 )
 
 from sidecar.config.load import Configuration, load
@@ -52,6 +53,17 @@ def private_pem(key: Any, password: bytes | None = None) -> bytes:
     encryption = BestAvailableEncryption(password) if password else NoEncryption()
     data: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     return data
+
+
+def locked_pem(key: Any, password: bytes, wrong: bytes) -> bytes:
+    """Encrypted so that the wrong password can be told from damage, as of 256 ways in 255."""
+    while True:
+        pem = private_pem(key, password)
+        try:
+            load_pem_private_key(pem, wrong)
+        except ValueError as error:
+            if "Incorrect password" in str(error):
+                return pem
 
 
 def public_pem(key: Any) -> bytes:
