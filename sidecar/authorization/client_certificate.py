@@ -19,8 +19,9 @@ _LONGEST_HEADER: Final = 64 * 1024
 """Characters; a chain of certificates is in it where Envoy is asked to put it there."""
 _REMEMBERED: Final = 1024
 """Certificates that are not parsed again; one is about 2 KiB."""
+# What a value has taken is never given back: spaces at its end would cost quadratic time.
 _PAIR: Final = re.compile(
-    r'[ \t]*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^",;]*)[ \t]*(?:([,;])|\Z)', re.DOTALL
+    r'[ \t]*([A-Za-z]+)=("(?:[^"\\]|\\.)*+"|[^",;]*+)[ \t]*(?:([,;])|\Z)', re.DOTALL
 )
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 

@@ -71,6 +71,9 @@ def test_which_certificate_counts(request_: HttpRequest, trusted: bool, found: b
         pytest.param(asked(f'URI="{HASH}'), "can't be read", id="a quote that does not end"),
         pytest.param(asked("Hash=abcd"), "can't be read", id="another hash"),
         pytest.param(asked(f'Subject="{HASH}"'), "can't be read", id="only in a quote"),
+        pytest.param(
+            asked(f'URI=a{" " * 65_000}"'), "can't be read", id="many spaces, then a quote"
+        ),
         pytest.param(asked("a" * 70_000), "more than 65536", id="very long"),
     ],
 )
