@@ -140,14 +140,15 @@ def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     if "dpop" in request.headers:
         headers.append("dpop")
     queried = {one.name for one in found if isinstance(one, QuerySource)}
-    parameters = [text for name, _, text in _parameters(request) if name in queried]
+    written = (text for name, _, text in _parameters(request) if name in queried)
+    parameters = tuple(dict.fromkeys(written))
     cookies = {one.name for one in found if isinstance(one, CookieSource)}
     if not cookies:
-        return Removal(tuple(headers), tuple(parameters))
+        return Removal(tuple(headers), parameters)
     rest = "; ".join(text for name, _, text in _cookies(request) if name not in cookies and text)
     if rest:
-        return Removal(tuple(headers), tuple(parameters), {"cookie": rest})
-    return Removal((*headers, "cookie"), tuple(parameters))
+        return Removal(tuple(headers), parameters, {"cookie": rest})
+    return Removal((*headers, "cookie"), parameters)
 
 
 def _place(source: Source) -> str:

@@ -187,6 +187,12 @@ async def test_two_hosts_let_nobody_pass() -> None:
     assert answer.verdict.reason is Reason.RULE_DENIED
 
 
+async def test_a_parameter_that_is_there_often_is_taken_out_by_its_name_once() -> None:
+    outcome = (await answered("/static/a?" + "t&%74=x&" * 2000)).outcome
+    assert isinstance(outcome, Admission)
+    assert outcome.remove_query_parameters == ("t", "%74")
+
+
 async def test_an_outage_counts_as_no_optional_token() -> None:
     answer = await answered("/static/a", Refusal(Reason.KEYS_UNAVAILABLE, "away"), WITH_TOKEN)
     assert isinstance(answer.outcome, Admission)
