@@ -101,11 +101,21 @@ def _header_tokens(values: tuple[str, ...], prefixes: tuple[str, ...]) -> list[s
         for prefix in prefixes:
             if one[: len(prefix)].lower() == prefix:
                 tokens.append(one[len(prefix) :].strip())
-            elif prefix.endswith(" ") and one.lower() == prefix.strip():
+            elif prefix.endswith(" ") and _ends_scheme(one.lower(), prefix.strip()):
                 tokens.append("")
     if tokens and len(fields) > 1:
         return ["", *tokens] if len(tokens) == 1 else tokens
     return tokens
+
+
+def _ends_scheme(text: str, scheme: str) -> bool:
+    """Whether a scheme is there without a token that all see: alone, or before what is no space.
+
+    After a tab, and what a proxy has put in place of bytes that are no UTF-8, some upstreams find
+    a token.
+    """
+    after = text[len(scheme) : len(scheme) + 1]
+    return text.startswith(scheme) and not (after.isalnum() or after in {"-", "_"})
 
 
 def _scheme(request: HttpRequest, found: Mapping[Source, str]) -> Scheme:

@@ -57,6 +57,7 @@ def test_found(asked: HttpRequest, token: str) -> None:
         pytest.param(bearer('Digest username="a", realm="b"'), id="Digest with commas"),
         pytest.param(bearer("Basic YTpi", "Digest a"), id="two headers and no Bearer"),
         pytest.param(bearer("Bearertoken"), id="no space after the scheme"),
+        pytest.param(bearer("Bearer-x a.b.c"), id="another scheme that begins alike"),
         pytest.param(bearer(""), id="empty header"),
         pytest.param(request(("x-other", "Bearer a.b.c")), id="another header"),
         pytest.param(request(target="/?Access_Token=a.b.c"), id="parameter in another case"),
@@ -77,6 +78,12 @@ def test_absent(asked: HttpRequest) -> None:
     [
         pytest.param(bearer("Bearer"), "header authorization holds no token", id="scheme alone"),
         pytest.param(bearer("Bearer  "), "header authorization holds no token", id="only spaces"),
+        pytest.param(bearer("Bearer\ta"), "header authorization holds no token", id="a tab"),
+        pytest.param(bearer("Bearer\xa0a"), "header authorization holds no token", id="U+00A0"),
+        pytest.param(bearer("DPoP\ufffda"), "header authorization holds no token", id="no UTF-8"),
+        pytest.param(
+            bearer("Bearer!a"), "header authorization holds no token", id="no UTF-8, as Envoy says"
+        ),
         pytest.param(request(("x-token", "")), "header x-token holds no token", id="empty header"),
         pytest.param(
             request(target="/?access_token="),
