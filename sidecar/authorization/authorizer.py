@@ -12,7 +12,7 @@ from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.path import Path, normalized
 from sidecar.authorization.policy import Policy
 from sidecar.authorization.proof import find_proof
-from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules
+from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules, is_one_host
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.request import Demand, Proof, Refusal, Request, Verdict
 from sidecar.token.words import listed, quoted
@@ -69,10 +69,11 @@ def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
     if not rules and not request.rule:
         return DEFAULT, _ANY_PATH
     path = normalized(request.target)
-    if "," in request.host:
+    if not is_one_host(request.host):
         raise Refused(
             Reason.RULE_DENIED,
-            "no rule can be found for a request with two hosts; send one Host header",
+            f"no rule can be found for the host {quoted(request.host)}, which can be read in two "
+            "ways; send one Host header, of a name and at most a port",
         )
     if not request.rule:
         rule = rules.find(request.method, request.host, path.text)

@@ -5,6 +5,7 @@ hosts, paths and prefixes are looked up, and of the regular expressions those ar
 beginning the path has.
 """
 
+import re
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -219,6 +220,14 @@ def bare_host(host: str) -> str:
     if name.endswith("]") or ":" not in name:
         return name.removesuffix(".")
     return name.rpartition(":")[0].removesuffix(".")
+
+
+_ONE_HOST: Final = re.compile(r"(?:[^\s:@,/?#\[\]]*|\[[0-9A-Za-z:.%]+\])(?::[0-9]*)?")
+
+
+def is_one_host(host: str) -> bool:
+    """Whether all who read a request's host take the same name from it."""
+    return _ONE_HOST.fullmatch(host) is not None
 
 
 def fixed_beginning(regex: str) -> str:

@@ -179,9 +179,21 @@ async def test_a_rule_that_is_not_there_lets_nobody_pass(policy: Policy) -> None
     assert '"amdin"' in answer.verdict.message
 
 
-async def test_two_hosts_let_nobody_pass() -> None:
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("evil.example,h", id="two hosts"),
+        pytest.param("h:80:80", id="two ports: some cut at the first colon, others at the last"),
+        pytest.param("h:x", id="a port that is none"),
+        pytest.param("x@h", id="a user"),
+        pytest.param("h:80@evil.example", id="a user with a password"),
+        pytest.param("h /", id="a space"),
+        pytest.param("[::1]h", id="a name after an address"),
+    ],
+)
+async def test_a_host_that_can_be_read_in_two_ways_lets_nobody_pass(host: str) -> None:
     judge = Judge(verified())
-    request = HttpRequest("GET", "evil.example,h", "/healthz", {})
+    request = HttpRequest("GET", host, "/healthz", {})
     answer = await authorize(request, POLICY, judge.decide)
     assert isinstance(answer.verdict, Refusal)
     assert answer.verdict.reason is Reason.RULE_DENIED
@@ -191,6 +203,13 @@ async def test_a_parameter_that_is_there_often_is_taken_out_by_its_name_once() -
     outcome = (await answered("/static/a?" + "t&%74=x&" * 2000)).outcome
     assert isinstance(outcome, Admission)
     assert outcome.remove_query_parameters == ("t", "%74")
+
+
+@pytest.mark.parametrize("host", ["", "h", "h.", "h_1:8080", "h:", "[::1]", "[fe80::1%25eth0]:80"])
+async def test_a_host_of_one_meaning_finds_its_rule(host: str) -> None:
+    request = HttpRequest("GET", host, "/healthz", {})
+    answer = await authorize(request, POLICY, Judge(verified()).decide)
+    assert isinstance(answer.outcome, Admission)
 
 
 async def test_an_outage_counts_as_no_optional_token() -> None:
