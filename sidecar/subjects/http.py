@@ -18,6 +18,9 @@ from sidecar.token.subject import Standing
 
 _MOST_BODY: Final = 64 * 1024
 """Bytes of an answer that are read, so that its connection serves again; they say nothing."""
+_OF_THE_SUBJECT: Final = frozenset({400, 404, 414})
+"""Nobody is called that, or can be. As an outage, one user with an odd name would be one for all:
+after a few such answers in a row a directory is spared."""
 _DOTS: Final = frozenset({".", ".."})
 
 
@@ -35,7 +38,7 @@ class HttpSource:
         self._session = session(Resolver(), "application/json, */*", AT_ONCE)
 
     async def look_up(self, subject: str) -> Found:
-        """What its status says; raises NoAnswer for any but 2xx, 403, 404 and 410."""
+        """What its status says; raises NoAnswer for any but 2xx, 400, 403, 404, 410 and 414."""
         if self._in_path and not _DOTS.isdisjoint(re.split(r"[/\\]", subject)):
             # Servers resolve %2E and %2F before they look: it would be another user's path.
             return Found(Standing.UNKNOWN)
@@ -71,7 +74,7 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
 def _found(status: int) -> Found:
     if 200 <= status < 300:
         return Found(Standing.EXISTS)
-    if status == 404:
+    if status in _OF_THE_SUBJECT:
         return Found(Standing.UNKNOWN)
     if status in {403, 410}:
         return Found(Standing.DISABLED, f"it answers {status}")

@@ -13,6 +13,7 @@ import jwt
 import pytest
 from aiohttp import web
 
+from sidecar.subjects.directory import PATIENCE
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
@@ -155,6 +156,8 @@ async def test_nothing_is_asked_for_a_token_that_is_forged(tmp_path: Path) -> No
         pytest.param(200, None, id="200"),
         pytest.param(204, None, id="204"),
         pytest.param(404, "SUBJECT_UNKNOWN", id="404"),
+        pytest.param(400, "SUBJECT_UNKNOWN", id="400"),
+        pytest.param(414, "SUBJECT_UNKNOWN", id="414"),
         pytest.param(403, "SUBJECT_DISABLED", id="403"),
         pytest.param(410, "SUBJECT_DISABLED", id="410"),
         pytest.param(401, "STATE_UNAVAILABLE", id="401"),
@@ -194,6 +197,21 @@ async def test_a_subject_can_not_leave_its_place_in_the_path(tmp_path: Path) -> 
         "/users/a%0D%0Ax-evil%3A%201",
         "/users/auth0%7C%C3%A4%252F",
     }
+
+
+async def test_a_subject_that_the_server_can_not_take_is_no_outage_for_others(
+    tmp_path: Path,
+) -> None:
+    service = Service()
+    async with (
+        http(service.handle) as url,
+        running(tmp_path, configured({"http": at(url), "on_outage": "allow"})) as one,
+    ):
+        for number in range(2 * PATIENCE):
+            too_long = of(str(number) + "\N{GRINNING FACE}" * 1000)  # 12 KB, where aiohttp takes 8
+            assert_refused(await one.validate(too_long), "SUBJECT_UNKNOWN")
+        service.status = 403
+        assert_refused(await one.validate(of("mallory")), "SUBJECT_DISABLED")
 
 
 async def test_fifty_calls_with_one_subject_make_one_query(tmp_path: Path) -> None:
