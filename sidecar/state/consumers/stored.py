@@ -59,7 +59,7 @@ class StoredConsumers:
         return {ConsumerQuestion: self.lookup, NamedConsumerQuestion: self._named}
 
     def start(self) -> None:
-        """Begins to notice changes; a store that is away is no reason not to."""
+        """Begins to notice changes; waits for no store that is away."""
         if not self._is_durable:
             log.warning(
                 "consumers.store: without a store (setting store) the consumers that are created "
