@@ -57,11 +57,16 @@ class Metrics:
 
     def decided(self, surface: str, verdict: Verdict | None, seconds: float) -> None:
         """Counts a decision; None: it passed without a token."""
-        if verdict is None:
-            key = (surface, "", PASSED)
-        elif isinstance(verdict, Refusal):
-            key = (surface, verdict.issuer_name, verdict.reason.name)
+        if isinstance(verdict, Refusal):
+            self._count(surface, verdict.issuer_name, verdict.reason.name, seconds)
         else:
-            key = (surface, verdict.issuer_name, PASSED)
+            self.passed(surface, verdict.issuer_name if verdict else "", seconds)
+
+    def passed(self, surface: str, issuer: str, seconds: float) -> None:
+        """Counts a token of this issuer that passed; empty: of a consumer, or no token at all."""
+        self._count(surface, issuer, PASSED, seconds)
+
+    def _count(self, surface: str, issuer: str, reason: str, seconds: float) -> None:
+        key = (surface, issuer, reason)
         self.decisions[key] = self.decisions.get(key, 0) + 1
         self.seconds[surface].add(seconds)

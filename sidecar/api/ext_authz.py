@@ -17,14 +17,14 @@ from google.rpc import code_pb2, status_pb2
 
 from sidecar.api.errors import abort
 from sidecar.authorization.admission import Admission
-from sidecar.authorization.authorizer import Answer, authorize, denied
+from sidecar.authorization.authorizer import Answer, Asked, denied, judged, looked_at
 from sidecar.authorization.client_certificate import certificate_names
 from sidecar.authorization.denial import Denial, Failure
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
 from sidecar.token.reason import CallFailed, ErrorReason
-from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.request import Refusal, Request, Verdict, Verified
 
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
@@ -48,33 +48,58 @@ class Authorization:
 
         Takes and gives a serialized message, so that one which does not even parse is denied.
         """
-        began = perf_counter()
-        policy = self._policy()
-        answer, response = await self._answered(message, context, policy)
-        self._engine.metrics.decided("ext_authz", answer.verdict, perf_counter() - began)
+        began, engine, policy = perf_counter(), self._engine, self._policy()
+        try:
+            request = http_request(external_auth_pb2.CheckRequest.FromString(message))
+            asked = looked_at(request, policy)
+            if isinstance(asked, Asked):
+                question = asked.question(policy)
+                kept = engine.again(asked.credential.token, question)
+                if kept is not None:
+                    engine.metrics.passed("ext_authz", kept.issuer_name, perf_counter() - began)
+                    return kept.answer
+                answer = await self._judged(asked, policy, context)
+                response = serialized(answer, policy)
+                _keep(question, answer, response)
+            else:
+                answer = asked
+                response = serialized(answer, policy)
+        except DecodeError:
+            log.error("an ext_authz check is no CheckRequest; is its caller an Envoy?")
+            answer, response = _failed(policy)
+        except Exception:
+            log.exception("an ext_authz check failed")
+            answer, response = _failed(policy)
+        engine.metrics.decided("ext_authz", answer.verdict, perf_counter() - began)
+        await self._conclude(answer, policy, context)
+        return response
+
+    async def _judged(self, asked: Asked, policy: Policy, context: Any) -> Answer:
+        async def decide(request: Request) -> Verdict:
+            return await self._engine.decide(request, context.time_remaining())
+
+        return await judged(asked, policy, decide)
+
+    async def _conclude(self, answer: Answer, policy: Policy, context: Any) -> None:
+        """What follows beside the answer; an outage may end the call, for Envoy to decide."""
         outcome = answer.outcome
         if isinstance(outcome, Denial):
             if policy.fails_on_outage and outcome.failure is Failure.UNAVAILABLE:
                 await abort(context, CallFailed(ErrorReason.STORE_UNAVAILABLE, _why(answer)))
         elif outcome.left_out:
             self._engine.note_left_out(outcome.left_out)
-        return response
 
-    async def _answered(self, message: bytes, context: Any, policy: Policy) -> tuple[Answer, bytes]:
-        try:
-            request = http_request(external_auth_pb2.CheckRequest.FromString(message))
 
-            async def decide(asked: Request) -> Verdict:
-                return await self._engine.decide(asked, context.time_remaining())
+def _keep(question: object, answer: Answer, response: bytes) -> None:
+    """Has the response given again; where a header is left out, it is to be counted each time."""
+    verdict, outcome = answer.verdict, answer.outcome
+    if isinstance(verdict, Verified) and isinstance(outcome, Admission) and not outcome.left_out:
+        verdict.keep(question, response)
 
-            answer = await authorize(request, policy, decide)
-            return answer, serialized(answer, policy)
-        except DecodeError:
-            log.error("an ext_authz check is no CheckRequest; is its caller an Envoy?")
-        except Exception:
-            log.exception("an ext_authz check failed")
-        answer = denied(FAILED, policy)
-        return answer, serialized(answer, policy)
+
+def _failed(policy: Policy) -> tuple[Answer, bytes]:
+    answer = denied(FAILED, policy)
+    return answer, serialized(answer, policy)
 
 
 def _why(answer: Answer) -> str:
@@ -87,7 +112,8 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
     Under `encode_raw_headers` they are in `header_map`, each with its own value. `query` is
     always empty: the query is in `path`.
     """
-    http, source = check.attributes.request.http, check.attributes.source
+    attributes = check.attributes
+    http, source = attributes.request.http, attributes.source
     certificate, principal = source.certificate, source.principal
     return HttpRequest(
         http.method,
@@ -101,16 +127,20 @@ def http_request(check: external_auth_pb2.CheckRequest) -> HttpRequest:
         client_certificate_names=(
             certificate_names(certificate, principal) if principal or certificate else ()
         ),
-        rule=check.attributes.context_extensions.get("rule", ""),
+        rule=attributes.context_extensions.get("rule", ""),
     )
 
 
 def _headers(
     http: attribute_context_pb2.AttributeContext.HttpRequest,
 ) -> dict[str, tuple[str, ...]]:
-    headers: dict[str, tuple[str, ...]] = {}
-    for name, value in http.headers.items():
-        headers[name.lower()] = (*headers.get(name.lower(), ()), value)
+    sent = http.headers
+    headers: dict[str, tuple[str, ...]]
+    headers = {name.lower(): (value,) for name, value in sent.items()}
+    if len(headers) != len(sent):
+        headers = {}
+        for name, value in sent.items():
+            headers[name.lower()] = (*headers.get(name.lower(), ()), value)
     for one in http.header_map.headers:
         value = one.raw_value.decode("utf-8", "replace") if one.raw_value else one.value
         headers[one.key.lower()] = (*headers.get(one.key.lower(), ()), value)

@@ -37,22 +37,32 @@ class TokenService:
         self, message: messages.ValidateTokenRequest, context: "Context"
     ) -> bytes:
         """Checks a token; gives a serialized ValidateTokenResponse."""
-        began = perf_counter()
+        began, engine = perf_counter(), self._engine
+        token = message.token
+        message.ClearField("token")
+        asked = message.SerializeToString()
+        kept = engine.again(token, asked)
+        if kept is not None:
+            engine.metrics.passed("grpc", kept.issuer_name, perf_counter() - began)
+            return kept.answer
         try:
-            request = validate_request(message, self._engine.snapshot.limits.json_depth)
-            verdict = await self._engine.decide(request, context.time_remaining())
+            request = validate_request(message, engine.snapshot.limits.json_depth, token)
+            verdict = await engine.decide(request, context.time_remaining())
         except CallFailed as failure:
             await abort(context, failure)
-        self._engine.metrics.decided("grpc", verdict, perf_counter() - began)
-        return validate_answer(verdict)
+        engine.metrics.decided("grpc", verdict, perf_counter() - began)
+        answer = validate_response(verdict).SerializeToString()
+        if isinstance(verdict, Verified):
+            verdict.keep(asked, answer)
+        return answer
 
     async def explain_token(
         self, message: messages.ExplainTokenRequest, context: "Context"
     ) -> messages.ExplainTokenResponse:
         """Checks a token and says how each check went."""
         try:
-            depth = self._engine.snapshot.limits.json_depth
-            request = validate_request(message.request, depth)
+            asked, depth = message.request, self._engine.snapshot.limits.json_depth
+            request = validate_request(asked, depth, asked.token)
             explanation = await self._engine.explain(request, context.time_remaining())
         except CallFailed as failure:
             await abort(context, failure)
@@ -135,10 +145,13 @@ def not_served(
     return refuse
 
 
-def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> Request:
-    """The request that a message makes; raises CallFailed where a field is malformed."""
+def validate_request(message: messages.ValidateTokenRequest, max_depth: int, token: str) -> Request:
+    """The request about this token that a message makes otherwise.
+
+    Raises CallFailed where a field is malformed.
+    """
     return Request(
-        message.token,
+        token,
         message.issuer_name,
         fields.names("audiences", message.audiences),
         fields.names("scopes", message.scopes),
@@ -146,18 +159,6 @@ def validate_request(message: messages.ValidateTokenRequest, max_depth: int) -> 
         fields.proof("proof", message.proof) if message.HasField("proof") else NO_PROOF,
         fields.address("client_address", message.client_address),
     )
-
-
-def validate_answer(verdict: Verdict) -> bytes:
-    """The bytes of the message that a verdict makes; made once for a token that is seen again."""
-    seen = None if isinstance(verdict, Refusal) else verdict.seen
-    if isinstance(verdict, Refusal) or seen is None:
-        return validate_response(verdict).SerializeToString()
-    whose = (verdict.issuer_name, verdict.consumer, verdict.scope_claims)
-    if seen.answered_for != whose:
-        seen.answer = validate_response(verdict).SerializeToString()
-        seen.answered_for = whose
-    return seen.answer
 
 
 def validate_response(verdict: Verdict) -> messages.ValidateTokenResponse:

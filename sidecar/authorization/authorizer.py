@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sidecar.authorization.admission import Admission, admit
+from sidecar.authorization.admission import Admission, admit, alike
 from sidecar.authorization.client import client_address
 from sidecar.authorization.credentials import Credential, Removal, find_credential, places, removal
 from sidecar.authorization.denial import Denial, deny
@@ -14,7 +14,7 @@ from sidecar.authorization.policy import Policy
 from sidecar.authorization.proof import find_proof
 from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules, is_one_host
 from sidecar.token.reason import Reason, Refused
-from sidecar.token.request import Demand, Proof, Refusal, Request, Verdict
+from sidecar.token.request import Demand, Proof, Refusal, Request, Verdict, Verified
 from sidecar.token.words import listed, quoted
 
 Decide = Callable[[Request], Awaitable[Verdict]]
@@ -34,29 +34,87 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request, and what is known of it before its token is looked at."""
+class Asked:
+    """A request whose token is what it comes to, and all that is known of it without that."""
 
     request: HttpRequest
     rule: Rule
     path: Path
     client_address: str
+    credential: Credential
+    proof: Proof
+
+    def question(self, policy: Policy) -> object:
+        """What the answer depends on beside the token, as `Verified.keep` wants it told apart."""
+        taken = self.credential.removal
+        return (
+            policy.mark,
+            self.rule,
+            self.proof,
+            taken.headers,
+            taken.query_parameters,
+            tuple(taken.set_headers.items()),
+            alike(policy.forward, self.request.headers),
+        )
 
 
 async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Answer:
     """Whether a request may pass under the rule that it falls under."""
+    asked = looked_at(request, policy)
+    return asked if isinstance(asked, Answer) else await judged(asked, policy, decide)
+
+
+def looked_at(request: HttpRequest, policy: Policy) -> Asked | Answer:
+    """What is to be decided of a request, or the answer, where its token makes no difference."""
     try:
         rule, path = _rule(request, policy.rules)
     except Refused as refused:
         return denied(_refusal(refused), policy)
-    asked = _Asked(request, rule, path, client_address(request, policy.trusted_hops))
-    verdict, taken = await _judged(asked, policy, decide)
-    if verdict is None and rule.passage is Passage.OPTIONAL:
-        taken = removal(request, policy.token_from)
+    if rule.passage is Passage.NONE:
+        refusal = Refusal(Reason.RULE_DENIED, f"{rule.title} denies this request")
+        return denied(refusal, policy, rule.name)
+    address = client_address(request, policy.trusted_hops)
+    if rule.addresses and (problem := rule.addresses.problem(address)):
+        refusal = Refusal(Reason.ADDRESS_DENIED, f"{problem} (addresses of {rule.title})")
+        return denied(refusal, policy, rule.name)
+    try:
+        credential = find_credential(request, policy.token_from)
+        proof = find_proof(request, credential, policy.certificate_header_trusted)
+    except Refused as refused:
+        if rule.passage is Passage.OPTIONAL:
+            return _without_token(request, rule, policy)
+        return denied(_refusal(refused), policy, rule.name)
+    if not credential.token and rule.passage in _NO_TOKEN_NEEDED:
+        return _without_token(request, rule, policy)
+    return Asked(request, rule, path, address, credential, proof)
+
+
+async def judged(asked: Asked, policy: Policy, decide: Decide) -> Answer:
+    """The answer that follows from the verdict on the token."""
+    request, rule = asked.request, asked.rule
+    verdict = await decide(_question(asked))
     if isinstance(verdict, Refusal):
+        if rule.passage is Passage.OPTIONAL:
+            return _without_token(request, rule, policy)
+        if verdict.reason is Reason.TOKEN_MISSING:
+            looked = f"{verdict.message}; it is looked for in {places(policy.token_from)}"
+            verdict = replace(verdict, message=looked)
         return denied(verdict, policy, rule.name)
-    outcome = admit(verdict, policy.forward, taken, request.headers)
-    return Answer(verdict, outcome, rule.name)
+    return _admitted(verdict, asked.credential.removal, request, rule, policy)
+
+
+def _without_token(request: HttpRequest, rule: Rule, policy: Policy) -> Answer:
+    """The request passes; a token that counts as none goes no further."""
+    is_optional = rule.passage is Passage.OPTIONAL
+    taken = removal(request, policy.token_from) if is_optional else Removal()
+    return _admitted(None, taken, request, rule, policy)
+
+
+def _admitted(
+    verified: Verified | None, taken: Removal, request: HttpRequest, rule: Rule, policy: Policy
+) -> Answer:
+    outcome = admit(verified, policy.forward, taken, alike(policy.forward, request.headers))
+    return Answer(verified, outcome, rule.name)
 
 
 def denied(refusal: Refusal, policy: Policy, rule: str = "") -> Answer:
@@ -89,41 +147,17 @@ def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
     return named, path
 
 
-async def _judged(asked: _Asked, policy: Policy, decide: Decide) -> tuple[Verdict | None, Removal]:
-    """The verdict, None where the request passes without a token; and how that is taken out."""
-    request, rule = asked.request, asked.rule
-    if rule.passage is Passage.NONE:
-        return Refusal(Reason.RULE_DENIED, f"{rule.title} denies this request"), Removal()
-    if rule.addresses and (problem := rule.addresses.problem(asked.client_address)):
-        return Refusal(Reason.ADDRESS_DENIED, f"{problem} (addresses of {rule.title})"), Removal()
-    try:
-        credential = find_credential(request, policy.token_from)
-        proof = find_proof(request, credential, policy.certificate_header_trusted)
-    except Refused as refused:
-        return None if rule.passage is Passage.OPTIONAL else _refusal(refused), Removal()
-    if not credential.token and rule.passage in _NO_TOKEN_NEEDED:
-        return None, Removal()
-    verdict = await decide(_question(asked, credential, proof))
-    if isinstance(verdict, Refusal):
-        if rule.passage is Passage.OPTIONAL:
-            return None, Removal()
-        if verdict.reason is Reason.TOKEN_MISSING:
-            looked = f"{verdict.message}; it is looked for in {places(policy.token_from)}"
-            verdict = replace(verdict, message=looked)
-    return verdict, credential.removal
-
-
-def _question(asked: _Asked, credential: Credential, proof: Proof) -> Request:
+def _question(asked: Asked) -> Request:
     rule, demand = asked.rule, asked.rule.demand
     if rule.condition:
         bound = rule.condition.about(asked.request, asked.path.text, asked.client_address)
         demand = replace(demand or Demand(rule.title), condition=bound)
     return Request(
-        credential.token,
+        asked.credential.token,
         audiences=rule.audiences,
         scopes=rule.scopes,
         claims=rule.claims,
-        proof=proof,
+        proof=asked.proof,
         client_address=asked.client_address,
         demand=demand,
     )

@@ -6,12 +6,17 @@ token must never see different ones.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_plus
 
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import CookieSource, HeaderSource, QuerySource, Source
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.request import Scheme
+
+_SCHEMES: Final = {one.value[0]: one for one in (Scheme.BEARER, Scheme.DPOP)}
+"""By their first letter, once it is known that it is one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Creden
             found[source] = token
     if not found:
         return Credential()
-    if len(set(found.values())) > 1:
+    if len(found) > 1 and len(set(found.values())) > 1:
         raise _refused(f"different tokens in {' and in '.join(_place(one) for one in found)}")
     return Credential(next(iter(found.values())), _removal(request, found), _scheme(request, found))
 
@@ -99,9 +104,11 @@ def _header_tokens(values: tuple[str, ...], prefixes: tuple[str, ...]) -> list[s
     tokens = []
     for one in fields:
         for prefix in prefixes:
-            if one[: len(prefix)].lower() == prefix:
-                tokens.append(one[len(prefix) :].strip())
-            elif prefix.endswith(" ") and _ends_scheme(one.lower(), prefix.strip()):
+            size = len(prefix)
+            if one[:size].lower() == prefix:
+                tokens.append(one[size:].strip())
+                break
+            if prefix[-1:] == " " and _ends_scheme(one[:size].lower(), prefix.strip()):
                 tokens.append("")
     if tokens and len(fields) > 1:
         return ["", *tokens] if len(tokens) == 1 else tokens
@@ -122,8 +129,7 @@ def _scheme(request: HttpRequest, found: Mapping[Source, str]) -> Scheme:
     """That of the token in an Authorization header, which there is one of."""
     if not any(isinstance(one, HeaderSource) and len(one.prefixes) > 1 for one in found):
         return Scheme.UNKNOWN
-    name = request.values("authorization")[0].strip().partition(" ")[0]
-    return Scheme(name.lower())
+    return _SCHEMES[request.values("authorization")[0].lstrip()[:1].lower()]
 
 
 def _parameters(request: HttpRequest) -> list[tuple[str, str, str]]:
@@ -146,19 +152,30 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
 
 
 def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
-    headers = [one.name for one in found if isinstance(one, HeaderSource)]
+    headers = tuple([one.name for one in found if isinstance(one, HeaderSource)])
     if "dpop" in request.headers:
-        headers.append("dpop")
-    queried = {one.name for one in found if isinstance(one, QuerySource)}
-    written = (text for name, _, text in _parameters(request) if name in queried)
-    parameters = tuple(dict.fromkeys(written))
+        headers = (*headers, "dpop")
+    parameters = _written(request, {one.name for one in found if isinstance(one, QuerySource)})
     cookies = {one.name for one in found if isinstance(one, CookieSource)}
     if not cookies:
-        return Removal(tuple(headers), parameters)
+        return Removal(headers, parameters) if parameters else _of_headers(headers)
     rest = "; ".join(text for name, _, text in _cookies(request) if name not in cookies and text)
     if rest:
-        return Removal(tuple(headers), parameters, {"cookie": rest})
+        return Removal(headers, parameters, {"cookie": rest})
     return Removal((*headers, "cookie"), parameters)
+
+
+@lru_cache(16)
+def _of_headers(names: tuple[str, ...]) -> Removal:
+    """The one for nearly all requests."""
+    return Removal(names)
+
+
+def _written(request: HttpRequest, names: Collection[str]) -> tuple[str, ...]:
+    """The parameters of these names, as the query has them."""
+    if not names:
+        return ()
+    return tuple(dict.fromkeys(text for name, _, text in _parameters(request) if name in names))
 
 
 def _place(source: Source) -> str:

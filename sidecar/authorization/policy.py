@@ -72,6 +72,11 @@ class Forward:
         single = {self.payload_header, self.consumer_header} - {""}
         return frozenset(self.headers) | frozenset(self.label_headers) | single
 
+    @cached_property
+    def names_with_hyphens(self) -> frozenset[str]:
+        """The same, written with `-` where they have `_`."""
+        return frozenset(name.replace("_", "-") for name in self.names)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -90,3 +95,5 @@ class Policy:
     """How many entries of `x-forwarded-for`, from the right, trusted proxies have added."""
     certificate_header_trusted: bool = False
     """Whether `x-forwarded-client-cert` is the proxy's own word."""
+    mark: object = field(default_factory=object, init=False, repr=False, compare=False)
+    """Its own: what was answered by this policy is known by it."""

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from sidecar.token.jws import Jws
 from sidecar.token.key import Key
-from sidecar.token.outside import NOTHING, Outside
+from sidecar.token.outside import NOTHING, Outside, Question
 from sidecar.token.replay import UsedProofs
 from sidecar.token.request import Request
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import Seen, SeenTokens
 from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
 from sidecar.token.subject import SubjectAnswer
+
+T = TypeVar("T")
 
 _NO_RULES: Final = ClaimRules(audiences=frozenset(), types=None)
 
@@ -21,6 +23,7 @@ class Attempt:
     """A token and what the checks have found out so far. A fact is unset until it is found."""
 
     __slots__ = (
+        "asks_outside",
         "audiences",
         "candidates",
         "consumer",
@@ -69,6 +72,8 @@ class Attempt:
         self.revoked = revoked
         self.uses_up = uses_up
         """Whether what may be used once is used up by passing."""
+        self.asks_outside = False
+        """Whether what a check found depends on more than what is at hand here."""
         self.rules = _NO_RULES
         self.issuer: Issuer | None = None
         self.consumer: Consumer | None = None
@@ -94,6 +99,11 @@ class Attempt:
         self.scopes: tuple[str, ...]
         self.proof_id: bytes | None
         """Of the DPoP proof that was checked, None where none is needed."""
+
+    def answer(self, question: Question[T]) -> T:
+        """What is known outside at this moment; raises Unanswered where it isn't."""
+        self.asks_outside = True
+        return self.outside.answer(question, self.now)
 
 
 @dataclass(frozen=True, slots=True)

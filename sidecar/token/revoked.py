@@ -87,7 +87,7 @@ class Marks:
 class Revoked:
     """All that is revoked, as far as this sidecar knows."""
 
-    __slots__ = ("consumers", "matters", "subjects", "tokens", "unknown")
+    __slots__ = ("consumers", "matters", "state", "subjects", "tokens", "unknown")
 
     def __init__(self, secret: str) -> None:
         self.tokens = Marks(secret)
@@ -100,6 +100,8 @@ class Revoked:
         """Why nothing may pass, as it is not known what is revoked; empty where it is."""
         self.matters = False
         """Whether any token could be refused because of this: else a check looks no further."""
+        self.state = 0
+        """Another number whenever a token may be refused that was not before."""
 
     def __len__(self) -> int:
         """How many revocations are remembered."""
@@ -118,6 +120,7 @@ class Revoked:
         time = int(one.time) if one.kind is Kind.TOKEN else math.ceil(one.time)
         self.of(one.kind).add(one.name, time, end)
         self.matters = True
+        self.state += 1
 
     def knows(self, one: Revocation) -> bool:
         """Whether something of this name is revoked."""
@@ -131,5 +134,7 @@ class Revoked:
 
     def set_unknown(self, why: str) -> None:
         """Says in a sentence why nothing may pass; empty: it is known again what is revoked."""
+        if why and not self.unknown:
+            self.state += 1
         self.unknown = why
         self.matters = bool(why) or len(self) > 0

@@ -9,9 +9,10 @@ import hashlib
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
+from sidecar.token.again import Kept
 from sidecar.token.jws import Jws
 from sidecar.token.key import Key
 
@@ -41,10 +42,16 @@ class Seen:
     ends: float
     """When it is forgotten, in seconds since the epoch."""
     size: int
-    answer: bytes = field(default=b"", repr=False)
-    """What ValidateToken answers; empty where it was not asked yet."""
-    answered_for: tuple[Any, ...] = ()
-    """What the answer depends on beside the token."""
+    kept: Kept | None = None
+    """The answer to what was asked last."""
+    kept_before: Kept | None = None
+    """That to another question: a proxy and the service behind it may take turns."""
+
+    def keep(self, kept: Kept) -> None:
+        """Keeps an answer, and the last one to another question."""
+        if self.kept is not None and self.kept.asked != kept.asked:
+            self.kept_before = self.kept
+        self.kept = kept
 
 
 class VerifiedTokens:
@@ -81,6 +88,27 @@ class VerifiedTokens:
         self.hits += 1
         self._seen.move_to_end(digest)
         return seen
+
+    def again(
+        self, digest: bytes, asked: object, snapshot: object, revocations: int, now: float
+    ) -> Kept | None:
+        """The answer that the same question had, where every check would pass as it did.
+
+        What is not found here has missed nothing: the checks then look for the token.
+        """
+        seen = self._seen.get(digest)
+        if seen is None or now >= seen.ends:
+            return None
+        kept = seen.kept
+        if kept is None or kept.asked != asked:
+            kept = seen.kept_before
+            if kept is None or kept.asked != asked:
+                return None
+        if not kept.holds(snapshot, revocations, now):
+            return None
+        self.hits += 1
+        self._seen.move_to_end(digest)
+        return kept
 
     def headers(self, max_depth: int) -> dict[bytes, Mapping[str, Any]]:
         """The headers of verified tokens that are nested no deeper."""

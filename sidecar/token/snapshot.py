@@ -177,6 +177,8 @@ class Snapshot:
     consumers: Consumers | None = None
     signers: Mapping[str, Signer] = field(default_factory=dict)
     limits: Limits = Limits()
+    mark: object = field(default_factory=object, init=False, repr=False, compare=False)
+    """Its own: what was judged by this snapshot is known by it, without keeping all of it."""
 
     @classmethod
     def of(

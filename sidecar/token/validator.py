@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from sidecar.token import jws
+from sidecar.token.again import Grounds
 from sidecar.token.attempt import Attempt
 from sidecar.token.checks import (
     address,
@@ -28,7 +29,7 @@ from sidecar.token.claims import time_of
 from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import Reason, Refused, not_configured
 from sidecar.token.replay import ProofMemory, UsedProofs
-from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.request import NO_PROOF, Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import Revocation, revoked_token, token_name, token_title
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import SeenTokens
@@ -210,7 +211,24 @@ def _verified(attempt: Attempt) -> Verified:
         attempt.not_before_time,
         attempt.expire_time,
         attempt.seen,
+        _grounds(attempt),
     )
+
+
+def _grounds(attempt: Attempt) -> Grounds | None:
+    """What would let the token pass again; None where a check depends on more than that."""
+    request, rules, seen = attempt.request, attempt.rules, attempt.seen
+    if seen is None or attempt.asks_outside or request.proof is not NO_PROOF:
+        return None
+    if rules.addresses is not None or request.addresses is not None:
+        return None
+    if request.demand is not None and request.demand.condition is not None:
+        return None
+    until = seen.ends
+    if rules.max_age is not None and attempt.issue_time is not None:
+        until = min(until, attempt.issue_time + rules.max_age)
+    revocations = attempt.revoked.state if attempt.revoked is not None else 0
+    return Grounds(attempt.snapshot.mark, revocations, attempt.now, until)
 
 
 def _refusal(attempt: Attempt, refused: Refused) -> Refusal:

@@ -86,7 +86,7 @@ def _consumer(attempt: Attempt, consumers: Consumers, key: object) -> Consumer |
     configured = consumers.by_key.get(key)
     if configured or not consumers.are_stored or len(key) > LONGEST_KEY:
         return configured
-    found = attempt.outside.answer(ConsumerQuestion(key), attempt.now)
+    found = attempt.answer(ConsumerQuestion(key))
     attempt.outage = found.problem
     # Two of one name would be taken for each other: by rules, and by services behind.
     if found.consumer and found.consumer.name in consumers.by_name:

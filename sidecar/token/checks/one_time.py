@@ -35,7 +35,7 @@ class OneTimeUse(Question[Use]):
 def _check_one_time(attempt: Attempt) -> None:
     if not attempt.rules.one_time:
         return
-    use = attempt.outside.answer(_question(attempt), attempt.now)
+    use = attempt.answer(_question(attempt))
     if use is Use.FIRST:
         return
     if use is Use.UNKNOWN:

@@ -12,7 +12,7 @@ def _check_subject(attempt: Attempt) -> None:
     if rule is None:
         return
     subject = _subject(attempt, rule)
-    answer = attempt.outside.answer(SubjectQuestion(rule.directory, subject), attempt.now)
+    answer = attempt.answer(SubjectQuestion(rule.directory, subject))
     attempt.subject = answer
     if answer.standing is Standing.NO_ANSWER:
         if not rule.outage_passes:

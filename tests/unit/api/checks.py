@@ -7,6 +7,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from sidecar.api.ext_authz import Authorization
 from sidecar.authorization.policy import Policy
 from sidecar.engine import Engine
+from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from tests.unit.api.calls import Call
 from tests.unit.parties import NOW, key_set, snapshot
 
@@ -37,8 +38,10 @@ def asked_raw(*headers: tuple[str, bytes | str]) -> Any:
 
 
 def engine() -> Engine:
-    """An engine with the issuer `corp`."""
-    return Engine(snapshot(key_set()), lambda: NOW, lambda: "id-1")
+    """An engine with the issuer `corp`, which remembers tokens."""
+    made = Engine(snapshot(key_set()), lambda: NOW, lambda: "id-1")
+    made.seen_tokens = SeenTokens(VerifiedTokens(100, 60.0), RefusedTokens(100, 60.0))
+    return made
 
 
 async def checked(
@@ -46,8 +49,10 @@ async def checked(
 ) -> Any:
     """The CheckResponse to a CheckRequest, or to bytes in its place."""
     data = message if isinstance(message, bytes) else message.SerializeToString()
-    authorization = Authorization(judge or engine(), lambda: policy or Policy())
-    return CheckResponse.FromString(await authorization.check(data, call or Call()))
+    holds = policy or Policy()
+    authorization = Authorization(judge or engine(), lambda: holds)
+    answer = await authorization.check(data, call or Call())
+    return CheckResponse.FromString(answer)
 
 
 def header_options(options: Any) -> dict[str, str]:

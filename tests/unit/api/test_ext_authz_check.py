@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from google.rpc import code_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.api.ext_authz import Authorization
 from sidecar.authorization.policy import (
     BEARER,
     CookieSource,
@@ -16,6 +18,7 @@ from sidecar.authorization.policy import (
 )
 from sidecar.authorization.rules import Match, Rule, Rules
 from sidecar.metrics import Metrics
+from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
 from tests.unit.api.calls import Call
@@ -30,6 +33,7 @@ from tests.unit.api.checks import (
 from tests.unit.parties import NOW, OTHER_KEY, consumer, token, verified
 
 GOOD = token()
+INSIDE = Networks.of([network_range("10.0.0.0/8")])
 FORWARD = Policy(
     token_from=(BEARER, QuerySource("access_token"), CookieSource("session")),
     forward=Forward({"x-subject": ForwardedClaim("sub"), "x-tenant": ForwardedClaim("tenant")}),
@@ -43,6 +47,9 @@ class Judge:
         self._verdict = verdict
         self.metrics = Metrics()
         self.deadlines: list[float | None] = []
+
+    def again(self, _token: str, _asked: object) -> None:
+        """Has kept nothing."""
 
     async def decide(self, _: Request, deadline: float | None = None) -> Verdict:
         self.deadlines.append(deadline)
@@ -245,3 +252,65 @@ async def test_a_route_names_the_rule(rule: str, status: int) -> None:
     message.attributes.context_extensions["rule"] = rule
     answer = await checked(message, Policy(rules=rules))
     assert answer.denied_response.status.code == status
+
+
+def asked_of(path: str, underscored: str = "", **headers: str) -> bytes:
+    message = asked(path, authorization=f"Bearer {GOOD}", **headers)
+    if underscored:
+        message.attributes.request.http.headers[underscored] = "mallory"
+    data: bytes = message.SerializeToString()
+    return data
+
+
+POLICY_WITH_RULES = replace(
+    FORWARD,
+    rules=Rules(
+        [
+            (Match(path="/admin"), Rule("rule admin", "admin", scopes=("admin",))),
+            (Match(path="/inside"), Rule("rule inside", addresses=AddressRules(None, INSIDE))),
+            (Match(path="/named"), Rule("rule named", "named")),
+        ]
+    ),
+)
+ASKED = [
+    pytest.param(asked_of("/"), id="plain"),
+    pytest.param(asked_of("/admin"), id="under a rule that demands a scope"),
+    pytest.param(asked_of("/inside"), id="under a rule that denies the address"),
+    pytest.param(asked_of("/named"), id="under a rule with a name"),
+    pytest.param(asked_of("/", x_subject="mallory"), id="with a header that is forwarded"),
+    pytest.param(asked_of("/", underscored="x_subject"), id="with one that nearly is"),
+    pytest.param(asked_of(f"/?access_token={GOOD}"), id="also in the query"),
+    pytest.param(asked_of("/", cookie=f"session={GOOD}; a=1"), id="also in a cookie"),
+    pytest.param(asked_of("/", cookie=f"session={GOOD}; a=2"), id="with another cookie beside it"),
+    pytest.param(asked_of("/", dpop="x"), id="with a proof"),
+]
+
+
+@pytest.mark.parametrize("first", ASKED)
+@pytest.mark.parametrize("then", ASKED)
+async def test_what_is_answered_again_is_the_answer_to_just_that_request(
+    first: bytes, then: bytes
+) -> None:
+    remembering = Authorization(engine(), lambda: POLICY_WITH_RULES)
+    for message in (first, then, first, then):
+        fresh = Authorization(engine(), lambda: POLICY_WITH_RULES)
+        assert await remembering.check(message, Call()) == await fresh.check(message, Call())
+
+
+async def test_another_policy_answers_anew() -> None:
+    policies = [FORWARD, replace(FORWARD), replace(FORWARD, forward=Forward()), FORWARD]
+    judge = engine()
+    for policy in policies:
+        answer = await checked(asked_of("/"), policy, judge)
+        names = {"x-subject"} if policy.forward.headers else set()
+        assert set(header_options(answer.ok_response.headers)) == names
+
+
+async def test_what_is_answered_again_is_counted_alike() -> None:
+    judge = engine()
+    for _ in range(3):
+        await checked(asked_of("/"), FORWARD, judge)
+    assert judge.metrics.decisions == {("ext_authz", "corp", "OK"): 3}
+    assert sum(judge.metrics.seconds["ext_authz"].counts) == 3
+    assert judge.seen_tokens is not None
+    assert (judge.seen_tokens.verified.hits, judge.seen_tokens.verified.misses) == (2, 1)

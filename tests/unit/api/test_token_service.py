@@ -19,6 +19,7 @@ from sidecar.token.request import Refusal, Request
 from sidecar.v1 import reason_pb2
 from sidecar.v1 import token_service_pb2 as messages
 from tests.unit.api.calls import Aborted, Call
+from tests.unit.api.checks import engine
 from tests.unit.parties import NOW, key_set, snapshot, token
 
 ValidateTokenRequest = messages.ValidateTokenRequest
@@ -51,7 +52,7 @@ def service() -> TokenService:
     ],
 )
 def test_validate_request(message: ValidateTokenRequest, request_: Request) -> None:
-    assert validate_request(message, 32) == request_
+    assert validate_request(message, 32, message.token) == request_
 
 
 @pytest.mark.parametrize(
@@ -223,13 +224,15 @@ async def test_a_method_that_is_not_served_says_what_it_needs() -> None:
 async def test_no_token_is_in_a_log_an_error_or_a_repr(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     call: Any = Call()
-    message = ValidateTokenRequest(token="MARKER.MARKER.MARKER", required_claims_json="MARKER")
+    token = "MARKER.MARKER.MARKER"
+    message = ValidateTokenRequest(token=token, required_claims_json="MARKER")
     with pytest.raises(Aborted) as ended:
         await service().validate_token(message, call)
-    message.required_claims_json = ""
+    message = ValidateTokenRequest(token=token)
     answer = await service().validate_token(message, call)
     minted = Minted("MARKER", "internal", "id", "k1", "ES256", 0, 1)
-    seen = [ended.value.details, answer, validate_request(message, 32), minted, caplog.text]
+    request = validate_request(message, 32, token)
+    seen = [ended.value.details, answer, request, minted, caplog.text]
     assert "MARKER" not in repr(seen)
 
 
@@ -243,3 +246,32 @@ async def test_decisions_are_counted() -> None:
         ("grpc", "", "TOKEN_MISSING"): 2,
     }
     assert sum(judge.metrics.seconds["grpc"].counts) == 3
+
+
+QUESTIONS = [
+    pytest.param({}, id="plain"),
+    pytest.param({"issuer_name": "corp"}, id="its issuer"),
+    pytest.param({"audiences": ["billing"]}, id="another audience"),
+    pytest.param({"scopes": ["admin"]}, id="a scope"),
+    pytest.param({"required_claims_json": '{"sub": "alice"}'}, id="a claim that it has"),
+    pytest.param({"required_claims_json": '{"sub": "bob"}'}, id="a claim that it has not"),
+    pytest.param({"client_address": "192.0.2.1"}, id="an address"),
+    pytest.param({"proof": {"client_certificate_sha256": bytes(32)}}, id="a proof"),
+]
+
+
+@pytest.mark.parametrize("first", QUESTIONS)
+@pytest.mark.parametrize("then", QUESTIONS)
+async def test_what_is_answered_again_is_the_answer_to_just_that_question(
+    first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    remembering, call, text = engine(), Call(), token()
+    for fields in (first, then, first, then):
+        answers = [
+            await TokenService(judge).validate_token(
+                ValidateTokenRequest(token=text, **fields),
+                call,  # type: ignore[arg-type]
+            )
+            for judge in (remembering, engine())
+        ]
+        assert answers[0] == answers[1]

@@ -4,20 +4,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sidecar.token import jws
+from sidecar.token.addresses import AddressRules, Networks, network_range
+from sidecar.token.checks.one_time import Use
+from sidecar.token.claims import RequiredClaim
 from sidecar.token.keyset import KeySet
-from sidecar.token.outside import NOTHING
+from sidecar.token.outside import NOTHING, Question
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.request import Demand, Proof, Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import Revocation
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens, digest_of
 from sidecar.token.snapshot import ClaimRules, Issuer, Limits, Snapshot
+from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion, SubjectRule
 from sidecar.token.validator import revocation_of, validate
 from tests.authors import CORP, STRANGER, author, key_set
 from tests.tokens import (
@@ -240,6 +244,9 @@ RULES = (
     rules(clock_skew=30.0, required=()),
     rules(max_age=100.0),
     rules(types=frozenset({"at+jwt"})),
+    rules(addresses=AddressRules(None, Networks.of([network_range("192.0.2.0/24")]))),
+    rules(subjects=SubjectRule("users")),
+    rules(one_time=True),
 )
 JACKS = (None, JACK, author("HS256", None, other=3))
 
@@ -277,7 +284,40 @@ REQUESTS = (
     Request("", "corp"),
     Request("", audiences=("billing",)),
     Request("", scopes=("read",)),
+    Request("", claims=(RequiredClaim("scope", ("read",)),)),
+    Request("", client_address="192.0.2.1"),
+    Request("", client_address="10.0.0.1"),
+    Request("", proof=Proof(dpop="x")),
+    Request("", demand=Demand("a rule")),
 )
+
+
+class Changing:
+    """The world outside, and a condition: whether a token passes there changes at any time."""
+
+    def __init__(self) -> None:
+        self.passes = True
+
+    def answer(self, asked: Question[Any], now: float) -> Any:
+        if isinstance(asked, SubjectQuestion):
+            return SubjectAnswer(Standing.EXISTS if self.passes else Standing.UNKNOWN, now)
+        return Use.FIRST if self.passes else Use.AGAIN
+
+    def why_not(self, *_: object) -> str:
+        return "" if self.passes else "it changed"
+
+
+def question(request: Request) -> object:
+    """All of a request but the token, and what need not be told apart: address and condition."""
+    rule = request.demand.rule if request.demand else ""
+    return (
+        request.issuer_name,
+        request.audiences,
+        request.scopes,
+        request.claims,
+        request.proof,
+        rule,
+    )
 
 
 class Twins(RuleBasedStateMachine):
@@ -290,6 +330,8 @@ class Twins(RuleBasedStateMachine):
         self.now = float(NOW)
         self.moment = Moment()
         self.revoked = Revoked("secret")
+        self.world = self.moment.world()
+        self.outside = Changing()
 
     @rule(
         change=st.sampled_from(CHANGES),
@@ -302,10 +344,34 @@ class Twins(RuleBasedStateMachine):
     ) -> None:
         """A token before and after a change; `anew`: from how it was at first."""
         token = self.tokens[0 if first else 1]
-        self.moment = Moment() if anew else self.moment
+        self.become(Moment() if anew else self.moment)
         self.present(replace(request, token=token))
-        self.moment = replace(self.moment, **change)
+        self.become(replace(self.moment, **change))
         self.present(replace(request, token=token))
+
+    def become(self, moment: Moment) -> None:
+        """A reload makes a snapshot anew, also where nothing has changed."""
+        self.moment, self.world = moment, moment.world()
+
+    @rule(request=st.sampled_from(REQUESTS), other=st.sampled_from(REQUESTS))
+    def two_take_turns(self, request: Request, other: Request) -> None:
+        """A proxy and the service behind it, who ask different things of one token."""
+        for one in (request, other, request, other):
+            self.present(replace(one, token=self.tokens[0]))
+
+    @rule(request=st.sampled_from(REQUESTS))
+    def the_world_outside_changes(self, request: Request) -> None:
+        """What is known there, and what a condition reads, changes from one call to the next."""
+        self.present(replace(request, token=self.tokens[0]))
+        self.outside.passes = not self.outside.passes
+        self.present(replace(request, token=self.tokens[0]))
+
+    @rule()
+    def nobody_knows_what_is_revoked(self) -> None:
+        self.present(Request(self.tokens[0]))
+        self.revoked.set_unknown("the store is away")
+        assert isinstance(self.present(Request(self.tokens[0])), Refusal)
+        self.revoked.set_unknown("")
 
     @rule(seconds=st.sampled_from([-50.0, 1.0, 9.5, 30.0, 60.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
@@ -320,16 +386,37 @@ class Twins(RuleBasedStateMachine):
         """One that was seen before, or any: from this moment on it passes no more."""
         token = self.tokens[0] if first else token
         self.present(Request(token))
-        found = revocation_of(Request(token), self.moment.world(), self.now)
+        found = revocation_of(Request(token), self.world, self.now, self.outside)
         if isinstance(found, Revocation):
             self.revoked.add(found)
         assert isinstance(self.present(Request(token)), Refusal)
 
     def present(self, request: Request) -> Verdict:
-        asked = (request, self.moment.world(), self.now, ProofMemory(60.0))
-        fresh = validate(*asked, None, NOTHING, self.revoked)
-        assert validate(*asked, self.seen, NOTHING, self.revoked) == fresh
+        if request.demand:
+            request = replace(request, demand=replace(request.demand, condition=self.outside))
+        asked = (request, self.world, self.now, ProofMemory(60.0))
+        fresh = validate(*asked, None, self.outside, self.revoked)
+        self.answered_again(request, fresh)
+        verdict = validate(*asked, self.seen, self.outside, self.revoked)
+        assert verdict == fresh
+        if isinstance(verdict, Verified):
+            verdict.keep(question(request), repr(verdict).encode())
+            self.answered_again(request, fresh)
         return fresh
+
+    def answered_again(self, request: Request, fresh: Verdict) -> None:
+        """What is answered without the checks is what they would say at this moment."""
+        kept = self.seen.verified.again(
+            digest_of(request.token),
+            question(request),
+            self.world.mark,
+            self.revoked.state,
+            self.now,
+        )
+        if kept is not None:
+            event("answered again")
+            assert isinstance(fresh, Verified)
+            assert (kept.answer, kept.issuer_name) == (repr(fresh).encode(), fresh.issuer_name)
 
     @invariant()
     def is_bounded(self) -> None:
