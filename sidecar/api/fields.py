@@ -96,5 +96,14 @@ def moment(field: str, value: Timestamp) -> float:
 
 def timestamp(value: float) -> Timestamp:
     """A Timestamp of seconds since the epoch, which lie in its range."""
+    made = Timestamp()
+    set_time(made, value)
+    return made
+
+
+def set_time(field: Timestamp, value: float) -> None:
+    """Sets a field of a message to a time in seconds since the epoch, which lie in its range."""
     whole = int(value)
-    return Timestamp(seconds=whole, nanos=int((value - whole) * _NANOS))
+    field.seconds = whole
+    if whole != value:
+        field.nanos = int((value - whole) * _NANOS)

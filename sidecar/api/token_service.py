@@ -203,11 +203,11 @@ def _token(verified: Verified) -> messages.Token:
         claims_json=verified.claims_json.decode("utf-8"),
     )
     if verified.issue_time is not None:
-        token.issue_time.CopyFrom(fields.timestamp(verified.issue_time))
+        fields.set_time(token.issue_time, verified.issue_time)
     if verified.not_before_time is not None:
-        token.not_before_time.CopyFrom(fields.timestamp(verified.not_before_time))
+        fields.set_time(token.not_before_time, verified.not_before_time)
     if verified.expire_time is not None:
-        token.expire_time.CopyFrom(fields.timestamp(verified.expire_time))
+        fields.set_time(token.expire_time, verified.expire_time)
     return token
 
 
