@@ -4,7 +4,6 @@ from typing import Final, NoReturn
 
 import grpc
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_status import rpc_status
 
 from sidecar.token.reason import CallFailed, ErrorReason
 
@@ -48,5 +47,7 @@ async def abort(
     context: "grpc.aio.ServicerContext[object, object]", failure: CallFailed
 ) -> NoReturn:
     """Ends the call with the failure's status."""
+    from grpc_status import rpc_status
+
     await context.abort_with_status(rpc_status.to_status(status_of(failure)))
     raise AssertionError("abort_with_status raises")

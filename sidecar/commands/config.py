@@ -25,7 +25,9 @@ def show(options: argparse.Namespace) -> int:
 
 def schema(_: argparse.Namespace) -> int:
     """Prints the JSON Schema of the configuration."""
-    print(json.dumps(config.schema(), indent=2))
+    from sidecar.config.schema import schema as described
+
+    print(json.dumps(described(), indent=2))
     return DONE
 
 

@@ -7,24 +7,19 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import core_schema, to_jsonable_python
 
 from sidecar.config import document, scalar
 from sidecar.config.consistency import inconsistencies
 from sidecar.config.problems import InvalidConfiguration, Problem, in_order
-from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
 from sidecar.config.stamps import Stamp
 from sidecar.config.surroundings import Surroundings, Unreadable
 from sidecar.config.wording import problems_of
 from sidecar.token.jwk import thumbprint
-
-_DIALECT: Final = GenerateJsonSchema.schema_dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +74,6 @@ def public_hash(configuration: Configuration) -> str:
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the file, for editors."""
-    described = Settings.model_json_schema(schema_generator=_Schema)
-    return {"$schema": _DIALECT, **described, "title": "jwt-sidecar.yaml"}
-
-
 def _load(name: str, surroundings: Surroundings) -> tuple[Settings | None, list[Problem]]:
     try:
         data = surroundings.read(os.path.abspath(name), document.MOST_BYTES)
@@ -128,19 +117,3 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_implicit_resolver("!number", scalar.NUMBER, list("-+.0123456789"))
-
-
-class _Schema(GenerateJsonSchema):
-    """Without what says nothing: titles made of names, and null as a default."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def encode_default(self, dft: Any) -> Any:
-        return "*" if dft == ANY else to_jsonable_python(dft, exclude_none=True)
-
-    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
-        described = super().default_schema(schema)
-        if described.get("default", ...) is None:
-            del described["default"]
-        return described

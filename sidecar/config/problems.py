@@ -1,6 +1,5 @@
 """What is wrong with a configuration, and where."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -75,5 +74,7 @@ def written(path: Place) -> str:
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known name that the word was probably meant to be, None where none is near."""
     by_lower_case = {name.lower(): name for name in known}
+    import difflib
+
     matches = difflib.get_close_matches(word.lower(), list(by_lower_case), n=1)
     return by_lower_case[matches[0]] if matches else None

@@ -67,11 +67,11 @@ class Section(BaseModel):
     """A mapping of settings: immutable, of exactly these keys and types."""
 
     model_config = ConfigDict(
+        defer_build=True,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
         strict=True,
-        use_attribute_docstrings=True,
     )
 
     def contradictions(self) -> Iterator[Fault]:

@@ -50,8 +50,9 @@ from docs import attacks, reasons
 from docs.__main__ import PAGES as GENERATED
 from sidecar.cli import parser
 from sidecar.config.client_addresses import Addresses
-from sidecar.config.load import load, schema, show
+from sidecar.config.load import load, show
 from sidecar.config.problems import InvalidConfiguration
+from sidecar.config.schema import schema
 from sidecar.config.secrets import PrivateKey, Secret
 from sidecar.config.section import ANY
 from sidecar.config.settings import Settings

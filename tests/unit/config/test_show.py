@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar.config.load import schema, show
+from sidecar.config.load import show
+from sidecar.config.schema import schema
 from sidecar.config.snapshot import build
 from tests.unit.config.folder import Folder, configuration, consumer, issuer, signer
 
