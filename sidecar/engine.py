@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from sidecar.answering import Answers, WithFound
+from sidecar.decision_log import About, DecisionLog
 from sidecar.metrics import Metrics
 from sidecar.token.again import Kept
 from sidecar.token.dpop import REUSABLE
@@ -119,6 +120,7 @@ class Engine:
         self.refresh_tokens: RefreshTokens | None = None
         """None where no signer issues any."""
         self.metrics = Metrics()
+        self.decisions = DecisionLog(clock)
         self.revoked: Revoked | None = None
         """What is revoked; None: nothing."""
         self.revocations: Revocations | None = None
@@ -132,12 +134,25 @@ class Engine:
         That is what `decide` would come to, at a fraction of its cost. `asked` is what was given
         to `Verified.keep`.
         """
-        if self.seen_tokens is None:
+        if self.seen_tokens is None or self.decisions.passed:
             return None
         revocations = self.revoked.state if self.revoked is not None else 0
         return self.seen_tokens.verified.again(
             digest_of(token), asked, self.snapshot.mark, revocations, self._now()
         )
+
+    def decided(
+        self, surface: str, verdict: Verdict | None, seconds: float, about: Callable[[], About]
+    ) -> None:
+        """Counts and logs a decision that took so long; None: it passed without a token.
+
+        Never raises: to Envoy a call that fails may be one to let through.
+        """
+        self.metrics.decided(surface, verdict, seconds)
+        try:
+            self.decisions.decided(surface, verdict, seconds, about)
+        except Exception:
+            log.exception("a decision could not be logged")
 
     async def decide(self, request: Request, deadline: float | None = None) -> Verdict:
         """Whether the token may pass; `deadline` is how many seconds the caller waits.

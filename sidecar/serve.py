@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sidecar import __version__
+from sidecar import __version__, logs
 from sidecar.answering import Answerer, Answers
 from sidecar.api.callers import guarded
 from sidecar.api.health import Health
@@ -278,8 +278,8 @@ class Sidecar:
         if settings.cache != old.settings.cache:
             self.engine.seen_tokens = _memory(settings.cache)
         self._adopt(new)
-        if settings.log.level != old.settings.log.level:
-            logging.getLogger().setLevel(settings.log.level.upper())
+        if settings.log != old.settings.log:
+            logs.set_up(settings.log.level, settings.log.format)
         await old.close()
         await self.listeners.change(settings.listeners, settings.shutdown.grace)
         await self._http.change(settings.http)
@@ -292,6 +292,9 @@ class Sidecar:
         self.engine.refresh_tokens = generation.refresh_tokens
         self.engine.answers = self._answers(generation)
         self.engine.snapshot = generation.snapshot
+        decisions = generation.settings.log.decisions
+        self.engine.decisions.refused = decisions != "none"
+        self.engine.decisions.passed = decisions == "all"
 
     def _answers(self, generation: Generation) -> Answers:
         answerers: dict[type[Question[Any]], Answerer] = {OneTimeUse: self._uses}

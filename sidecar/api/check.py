@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from sidecar.api.about import about_http
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, authorize, denied
 from sidecar.authorization.denial import Denial
@@ -68,7 +69,10 @@ class Check:
         except Exception:
             log.exception("a check over HTTP failed")
             answer = denied(FAILED, policy)
-        self._engine.metrics.decided("http", answer.verdict, perf_counter() - began)
+        seconds = perf_counter() - began
+        self._engine.decided(
+            "http", answer.verdict, seconds, lambda: about_http(asked, policy, answer.rule)
+        )
         return answer
 
     def _bad_request(self, problem: str, policy: Policy) -> web.Response:

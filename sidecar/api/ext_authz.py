@@ -15,6 +15,7 @@ from envoy.type.v3 import http_status_pb2
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
 
+from sidecar.api.about import about_http
 from sidecar.api.errors import abort
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, Asked, denied, judged, looked_at
@@ -49,6 +50,7 @@ class Authorization:
         Takes and gives a serialized message, so that one which does not even parse is denied.
         """
         began, engine, policy = perf_counter(), self._engine, self._policy()
+        request = HttpRequest()
         try:
             request = http_request(external_auth_pb2.CheckRequest.FromString(message))
             asked = looked_at(request, policy)
@@ -70,7 +72,12 @@ class Authorization:
         except Exception:
             log.exception("an ext_authz check failed")
             answer, response = _failed(policy)
-        engine.metrics.decided("ext_authz", answer.verdict, perf_counter() - began)
+        engine.decided(
+            "ext_authz",
+            answer.verdict,
+            perf_counter() - began,
+            lambda: about_http(request, policy, answer.rule),
+        )
         await self._conclude(answer, policy, context)
         return response
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError, Message
 
 from sidecar.api import fields
+from sidecar.api.about import about_call
 from sidecar.api.errors import abort
 from sidecar.api.revoking import log_family, log_revocation, target
 from sidecar.engine import Engine
@@ -50,7 +51,10 @@ class TokenService:
             verdict = await engine.decide(request, context.time_remaining())
         except CallFailed as failure:
             await abort(context, failure)
-        engine.metrics.decided("grpc", verdict, perf_counter() - began)
+        seconds = perf_counter() - began
+        engine.decided(
+            "grpc", verdict, seconds, lambda: about_call(request.client_address, context)
+        )
         answer = validate_response(verdict).SerializeToString()
         if isinstance(verdict, Verified):
             verdict.keep(asked, answer)

@@ -2,8 +2,8 @@
 
 import argparse
 import asyncio
-import logging
 
+from sidecar import logs
 from sidecar.api.listener import ListenFailed
 from sidecar.cli import DONE, CommandFailed
 from sidecar.commands.config import loaded
@@ -15,10 +15,7 @@ from sidecar.state.store import StoreFailed
 def serve(options: argparse.Namespace) -> int:
     """Runs until SIGTERM; prints one line when it is ready."""
     configuration = loaded(options.config)
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        level=configuration.settings.log.level.upper(),
-    )
+    logs.set_up(configuration.settings.log.level, configuration.settings.log.format)
 
     async def run() -> None:
         await live(Sidecar(configuration), lambda line: print(line, flush=True))

@@ -61,6 +61,10 @@ class Log(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe that is logged."""
+    format: Literal["json", "text"] = "json"
+    """An object or a line of text for each event."""
+    decisions: Literal["none", "refused", "all"] = "refused"
+    """Which decisions are logged. Refusals are limited in number, reason by reason."""
 
 
 class Shutdown(Section):

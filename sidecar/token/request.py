@@ -9,6 +9,7 @@ from sidecar.token import base64url
 from sidecar.token.addresses import AddressRules
 from sidecar.token.again import Grounds, kept
 from sidecar.token.claims import RequiredClaim
+from sidecar.token.jws import Jws
 from sidecar.token.reason import DpopError, Reason
 from sidecar.token.seen import Seen
 from sidecar.token.snapshot import Consumer
@@ -169,6 +170,10 @@ class Refusal:
     """The `kid` that the issuer's keys lack, where that is the reason."""
     dpop: DpopError | None = None
     """Set where the client is to use DPoP, or to use it in another way."""
+    token: Jws | None = field(default=None, repr=False, compare=False)
+    """What was refused; None where it could not be read."""
+    is_verified: bool = field(default=False, repr=False, compare=False)
+    """Whether its signature held."""
 
 
 Verdict = Verified | Refusal

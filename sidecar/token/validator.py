@@ -239,4 +239,6 @@ def _refusal(attempt: Attempt, refused: Refused) -> Refusal:
         attempt.request.scopes if refused.reason is Reason.SCOPE_INSUFFICIENT else (),
         attempt.jws.key_id if refused.reason is Reason.KEY_NOT_FOUND else None,
         refused.dpop,
+        getattr(attempt, "jws", None),
+        hasattr(attempt, "key"),
     )

@@ -17,7 +17,7 @@ from sidecar.authorization.policy import (
     QuerySource,
 )
 from sidecar.authorization.rules import Match, Rule, Rules
-from sidecar.metrics import Metrics
+from sidecar.engine import Engine
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
@@ -30,7 +30,15 @@ from tests.unit.api.checks import (
     engine,
     header_options,
 )
-from tests.unit.parties import NOW, OTHER_KEY, consumer, token, verified
+from tests.unit.parties import (
+    NOW,
+    OTHER_KEY,
+    consumer,
+    key_set,
+    snapshot,
+    token,
+    verified,
+)
 
 GOOD = token()
 INSIDE = Networks.of([network_range("10.0.0.0/8")])
@@ -40,16 +48,13 @@ FORWARD = Policy(
 )
 
 
-class Judge:
+class Judge(Engine):
     """An engine that decides always the same, or raises."""
 
     def __init__(self, verdict: Verdict | BaseException) -> None:
+        super().__init__(snapshot(key_set()), lambda: NOW, lambda: "id-1")
         self._verdict = verdict
-        self.metrics = Metrics()
         self.deadlines: list[float | None] = []
-
-    def again(self, _token: str, _asked: object) -> None:
-        """Has kept nothing."""
 
     async def decide(self, _: Request, deadline: float | None = None) -> Verdict:
         self.deadlines.append(deadline)

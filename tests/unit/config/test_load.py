@@ -121,9 +121,9 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
             id="a level in upper case",
         ),
         pytest.param(
-            {"log": {"format": "json"}},
-            ["log.format: unknown key; known are level"],
-            id="a log format, which is not there yet",
+            {"log": {"form": "json"}},
+            ['log.form: unknown key; did you mean "format"?'],
+            id="a key of the log that is not there",
         ),
         pytest.param(
             {"log": "info"},
