@@ -31,6 +31,7 @@ from sidecar.token.seen import SeenTokens, digest_of
 from sidecar.token.signing import public_jwks
 from sidecar.token.snapshot import Refreshing, Signer, Snapshot
 from sidecar.token.validator import Explanation, explain, revocation_of, validate
+from sidecar.turns import Turns
 
 if TYPE_CHECKING:
     from sidecar.token.refresh_family import Family
@@ -42,6 +43,9 @@ MOST_WAITED: Final = 10.0
 WAITED_SHARE: Final = 0.8
 """Of a call's own time: the answer must be there before the caller gives up, since some take a
 deadline that passed for a yes."""
+
+CONCURRENT_CALLS: Final = 2000
+"""Calls at work, where no setting says how many."""
 
 FAILED: Final = Refusal(
     Reason.STATE_UNAVAILABLE, "the sidecar failed while deciding; the cause is in its log"
@@ -121,6 +125,7 @@ class Engine:
         """None where no signer issues any."""
         self.metrics = Metrics()
         self.decisions = DecisionLog(clock)
+        self.turns = Turns(CONCURRENT_CALLS)
         self.revoked: Revoked | None = None
         """What is revoked; None: nothing."""
         self.revocations: Revocations | None = None
@@ -157,10 +162,28 @@ class Engine:
     async def decide(self, request: Request, deadline: float | None = None) -> Verdict:
         """Whether the token may pass; `deadline` is how many seconds the caller waits.
 
-        Raises CallFailed for a request that can't be answered, and nothing else: an error of
-        ours is a refusal with STATE_UNAVAILABLE.
+        Raises CallFailed for a request that can't be answered, with LIMIT_EXCEEDED where there are
+        too many, and nothing else: an error of ours is a refusal with STATE_UNAVAILABLE.
         """
         ends = self._end(deadline)
+        if self.seen_tokens and self.seen_tokens.verified.has(digest_of(request.token)):
+            return await self._decided(request, ends)
+        async with self.turns:
+            return await self._decided(request, ends)
+
+    async def decide_or_refuse(self, request: Request, deadline: float | None = None) -> Verdict:
+        """As `decide`, for those to whom a failed call may be one to let through.
+
+        More calls than can be served are refusals too.
+        """
+        try:
+            return await self.decide(request, deadline)
+        except CallFailed as failure:
+            if failure.reason is not ErrorReason.LIMIT_EXCEEDED:
+                raise
+            return Refusal(Reason.STATE_UNAVAILABLE, failure.message)
+
+    async def _decided(self, request: Request, ends: float) -> Verdict:
         try:
             verdict = await self._answered(self._validate, request, ends)
             if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends):
@@ -178,6 +201,10 @@ class Engine:
         Raises CallFailed as `decide` does.
         """
         ends = self._end(deadline)
+        async with self.turns:
+            return await self._explained(request, ends)
+
+    async def _explained(self, request: Request, ends: float) -> Explanation:
         try:
             explanation = await self._answered(self._explain, request, ends)
             verdict = explanation.verdict
@@ -197,11 +224,12 @@ class Engine:
 
         It is durable then. Raises CallFailed where it can't be.
         """
-        if isinstance(target, WholeToken):
-            revocation = await self._of_token(target, self._end(deadline))
-        else:
-            revocation = await self._answered(self._revoked, target, self._end(deadline))
-        await self._durable_revocations().revoke(revocation)
+        async with self.turns:
+            if isinstance(target, WholeToken):
+                revocation = await self._of_token(target, self._end(deadline))
+            else:
+                revocation = await self._answered(self._revoked, target, self._end(deadline))
+            await self._durable_revocations().revoke(revocation)
         self.metrics.revocations[revocation.kind.value] += 1
         return revocation, self._now()
 
@@ -214,7 +242,8 @@ class Engine:
         if self.refresh_tokens is None:
             raise _no_refresh_tokens()
         try:
-            family = await self.refresh_tokens.revoke(target.token, self._durable_revocations())
+            async with self.turns:
+                family = await self.refresh_tokens.revoke(target.token, self._durable_revocations())
         except Refused as refused:
             raise CallFailed(
                 ErrorReason.FIELD_INVALID, f"refresh_token: {refused.message}", "refresh_token"
@@ -307,14 +336,19 @@ class Engine:
 
     async def mint(self, order: Order, deadline: float | None = None) -> Minted:
         """The token that was ordered; raises CallFailed where it can't be minted."""
+        async with self.turns:
+            minted = await self._minted(order, self._end(deadline))
+        self.metrics.issued[minted.signer_name] += 1
+        return minted
+
+    async def _minted(self, order: Order, ends: float) -> Minted:
         refresh_tokens = self.refresh_tokens
-        minted, snapshot = await self._answered(self._mint, order, self._end(deadline))
+        minted, snapshot = await self._answered(self._mint, order, ends)
         if order.with_refresh_token:
             signer = snapshot.signers[minted.signer_name]
             if refresh_tokens is None or signer.refresh is None:
                 raise _no_refresh_tokens()
             minted = await refresh_tokens.begin(minted, order, signer, signer.refresh)
-        self.metrics.issued[minted.signer_name] += 1
         return minted
 
     def _mint(self, order: Order, outside: Outside) -> tuple[Minted, Snapshot]:
@@ -330,13 +364,14 @@ class Engine:
         if self.refresh_tokens is None:
             raise _no_refresh_tokens()
         try:
-            minted = await self.refresh_tokens.trade(
-                refresh_token,
-                scopes,
-                self.snapshot,
-                self._new_token_id,
-                self._durable_revocations(),
-            )
+            async with self.turns:
+                minted = await self.refresh_tokens.trade(
+                    refresh_token,
+                    scopes,
+                    self.snapshot,
+                    self._new_token_id,
+                    self._durable_revocations(),
+                )
         except Refused as refused:
             return Refusal(refused.reason, refused.message)
         self.metrics.issued[minted.signer_name] += 1

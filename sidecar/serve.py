@@ -179,6 +179,7 @@ class Sidecar:
             self._generation.sources,
             self._caches(),
             [listener.transport for listener in self.listeners.all],
+            self.engine.turns.refused,
             time.time(),
         )
 
@@ -295,6 +296,7 @@ class Sidecar:
         decisions = generation.settings.log.decisions
         self.engine.decisions.refused = decisions != "none"
         self.engine.decisions.passed = decisions == "all"
+        self.engine.turns.most = generation.settings.limits.concurrent_calls
 
     def _answers(self, generation: Generation) -> Answers:
         answerers: dict[type[Question[Any]], Answerer] = {OneTimeUse: self._uses}

@@ -65,7 +65,7 @@ class Check:
         """The answer, which is counted also where it is an error of ours."""
         began = perf_counter()
         try:
-            answer = await authorize(asked, policy, self._engine.decide)
+            answer = await authorize(asked, policy, self._engine.decide_or_refuse)
         except Exception:
             log.exception("a check over HTTP failed")
             answer = denied(FAILED, policy)

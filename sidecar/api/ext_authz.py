@@ -83,7 +83,7 @@ class Authorization:
 
     async def _judged(self, asked: Asked, policy: Policy, context: Any) -> Answer:
         async def decide(request: Request) -> Verdict:
-            return await self._engine.decide(request, context.time_remaining())
+            return await self._engine.decide_or_refuse(request, context.time_remaining())
 
         return await judged(asked, policy, decide)
 

@@ -25,6 +25,7 @@ def exposed(
     sources: Mapping[str, Fetched],
     caches: Collection[CacheStatus],
     transports: Collection[str],
+    turned_away: int,
     now: float,
 ) -> str:
     """What `/metrics` answers at this moment, in seconds since the epoch."""
@@ -34,6 +35,11 @@ def exposed(
             *_caches(caches),
             *_keys(issuers, sources, now),
             *_counted(metrics),
+            counter(
+                "jwt_sidecar_calls_turned_away",
+                "Calls that came when as many as limits.concurrent_calls were at work.",
+                (({}, turned_away),),
+            ),
             info(
                 "jwt_sidecar_build",
                 "Version of the sidecar and of Python, and its gRPC transports.",

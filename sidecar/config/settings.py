@@ -27,6 +27,10 @@ class Limits(Section):
     """Largest JWK Set or discovery document that is fetched."""
     concurrent_fetches: Annotated[int, Field(ge=1, le=1000)] = 8
     """Fetches of keys at the same time."""
+    concurrent_calls: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    """Calls at work at the same time, those that wait for keys, a store or a directory among them;
+    more are answered RESOURCE_EXHAUSTED, and 503 at proxies. What is answered from memory does not
+    count."""
 
 
 class VerifiedCache(Section):

@@ -89,6 +89,10 @@ class VerifiedTokens:
         self._seen.move_to_end(digest)
         return seen
 
+    def has(self, digest: bytes) -> bool:
+        """Whether it is there; nothing is counted."""
+        return digest in self._seen
+
     def again(
         self, digest: bytes, asked: object, snapshot: object, revocations: int, now: float
     ) -> Kept | None:

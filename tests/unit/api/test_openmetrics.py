@@ -40,7 +40,7 @@ def scraped(metrics: Metrics) -> Samples:
     ]
     caches = [CacheStatus("tokens", 2, 100, 7, 3)]
     sources = {"corp": Fetched(fetched=4, timeout=1)}
-    return parsed(exposed(metrics, issuers, sources, caches, ["native", "grpcio"], NOW))
+    return parsed(exposed(metrics, issuers, sources, caches, ["native", "grpcio"], 3, NOW))
 
 
 def metrics_of_a_day() -> Metrics:
@@ -81,6 +81,7 @@ def metrics_of_a_day() -> Metrics:
         ("config_reloads_total", {"outcome": "failed"}, 2),
         ("store_errors_total", {"operation": "write"}, 5),
         ("headers_left_out_total", {"header": "x-roles"}, 6),
+        ("calls_turned_away_total", {}, 3),
     ],
 )
 def test_what_a_scraper_reads(name: str, labels: dict[str, str], value: float) -> None:
@@ -96,7 +97,7 @@ def test_the_build_is_told_once() -> None:
 
 def test_a_clock_that_went_back_makes_no_keys_of_the_future() -> None:
     issuer = Issuer("corp", "i", ClaimRules(None), key_set(), fetch_time=NOW + 9)
-    samples = parsed(exposed(Metrics(), [issuer], {}, [], [], NOW))
+    samples = parsed(exposed(Metrics(), [issuer], {}, [], [], 0, NOW))
     assert samples["jwt_sidecar_keys_age_seconds", (("issuer", "corp"),)] == 0
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from typing import Any
 
@@ -16,6 +17,7 @@ from sidecar.token.claims import RequiredClaim
 from sidecar.token.mint import Minted, Order
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request
+from sidecar.turns import AT_A_TIME
 from sidecar.v1 import reason_pb2
 from sidecar.v1 import token_service_pb2 as messages
 from tests.unit.api.calls import Aborted, Call
@@ -275,3 +277,17 @@ async def test_what_is_answered_again_is_the_answer_to_just_that_question(
             for judge in (remembering, engine())
         ]
         assert answers[0] == answers[1]
+
+
+async def test_a_token_that_is_known_does_not_wait_for_those_that_are_not() -> None:
+    judge, call, known = engine(), Call(), ValidateTokenRequest(token=token())
+    ask: Any = TokenService(judge).validate_token
+    await ask(ValidateTokenRequest(token=known.token), call)
+    messages_of_new = [ValidateTokenRequest(token=token(jti=str(number))) for number in range(100)]
+    new = [asyncio.create_task(ask(message, call)) for message in messages_of_new]
+    again = asyncio.create_task(ask(known, call))
+    await asyncio.sleep(0)
+    assert again.done()
+    assert [task.done() for task in new] == [True] * AT_A_TIME + [False] * (100 - AT_A_TIME)
+    for answer in await asyncio.gather(*new):
+        assert messages.ValidateTokenResponse.FromString(answer).valid

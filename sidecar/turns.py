@@ -1,0 +1,68 @@
+"""Calls that cost much, one after another, so that those that cost little come in between."""
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from sidecar.token.reason import CallFailed, ErrorReason
+
+AT_A_TIME: Final = 4
+"""Calls that go on within one turn of the event loop: half a millisecond's work or so."""
+
+
+class Turns:
+    """Who verifies or signs waits for a turn; who is answered from memory does not.
+
+    `async with turns:` is one call's work. At most `most` calls are at it: they may also wait for
+    their turn, for keys, for a store or a directory.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.at_work = 0
+        self.refused = 0
+        """How many came when there were that many."""
+        self._left = AT_A_TIME
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        """Waits for a turn.
+
+        Raises CallFailed with LIMIT_EXCEEDED at once where there are as many as may be.
+        """
+        if self.at_work >= self.most:
+            self.refused += 1
+            raise CallFailed(
+                ErrorReason.LIMIT_EXCEEDED,
+                f"{self.at_work} calls are at work, as many as limits.concurrent_calls allows; "
+                "try again",
+            )
+        self.at_work += 1
+        if not self._waiting and self._left:
+            self._take()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            self.at_work -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        """The call is at its end."""
+        self.at_work -= 1
+
+    def _take(self) -> None:
+        """The first of a turn sees to it that there is another."""
+        if self._left == AT_A_TIME:
+            asyncio.get_running_loop().call_soon(self._next)
+        self._left -= 1
+
+    def _next(self) -> None:
+        self._left = AT_A_TIME
+        while self._waiting and self._left:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._take()
+                turn.set_result(None)
