@@ -11,6 +11,13 @@ GENERATE := $(BIN)/python -m grpc_tools.protoc -Iproto \
 	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
+# The clients whose toolchains are here; `make test CLIENTS=all` fails where one is not.
+CLIENTS :=
+IN_CLIENTS = for client in clients/*/; do \
+	if missing=$$($(MAKE) --silent --no-print-directory -C "$$client" check 2>&1); then \
+	$(MAKE) --no-print-directory -C "$$client" SIDECAR_PYTHON="$(CURDIR)/$(BIN)/python" $(1) || exit 1; \
+	else echo "left out: $$client: $$missing" >&2; [ "$(CLIENTS)" != all ] || exit 1; fi; done
+
 # $(call stubs,DIRECTORY) writes the Python stubs below DIRECTORY.
 stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.proto && \
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
@@ -50,6 +57,7 @@ run: setup ## Start the sidecar with the quick start's configuration
 
 test: setup ## Run the tests; ARGS="-k name" for some of them
 	$(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),,$(call IN_CLIENTS,setup test))
 
 lint: setup ## Check style, types, the contract and that stubs and pages are fresh
 	$(BIN)/ruff check
@@ -61,14 +69,16 @@ lint: setup ## Check style, types, the contract and that stubs and pages are fre
 	diff -rq -x __init__.py -x __pycache__ "$$fresh/sidecar/v1" sidecar/v1 || \
 	{ echo 'sidecar/v1 is not what proto/ gives: run make proto' >&2; exit 1; }
 	$(BIN)/python -m docs --check
+	@$(call IN_CLIENTS,setup lint)
 
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-proto: setup ## Write the Python stubs in sidecar/v1 from proto/
+proto: setup ## Write the stubs of every language from proto/
 	rm -f sidecar/v1/*_pb2*
 	$(call stubs,.)
+	@$(call IN_CLIENTS,setup proto)
 
 docs: setup ## Write the pages of docs/ that are made from code and data
 	$(BIN)/python -m docs
