@@ -23,7 +23,7 @@ stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.p
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format proto docs lock release-contract bench fleet conformance fuzz demo clean
+.PHONY: help setup run test lint format proto docs lock release-contract bench fleet conformance fuzz demo rootfs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,7 @@ lint: setup ## Check style, types, the contract and that stubs and pages are fre
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/hadolint deploy/Dockerfile
 	$(BUF) lint
 	$(BUF) breaking --against proto/released.binpb
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call stubs,"$$fresh") && \
@@ -86,7 +87,8 @@ docs: setup ## Write the pages of docs/ that are made from code and data
 lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) --extra native --extra re2 -o requirements/runtime.txt pyproject.toml
 	$(COMPILE) $(ARGS) --all-extras -c requirements/runtime.txt -o requirements/full.txt pyproject.toml
-	$(COMPILE) $(ARGS) --all-extras --group dev -c requirements/full.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) $(ARGS) --group build -o requirements/build.txt
+	$(COMPILE) $(ARGS) --all-extras --group dev -c requirements/full.txt -c requirements/build.txt -o requirements/dev.txt pyproject.toml
 
 release-contract: setup ## At a release only: make proto/ what later changes must not break
 	$(BUF) build --exclude-source-info -o proto/released.binpb
@@ -105,6 +107,9 @@ fuzz: setup ## Look for input that breaks a parser, for SECONDS
 
 demo: setup ## Show the sidecar behind Envoy
 	$(BIN)/python deploy/demo/demo.py
+
+rootfs: setup ## Build the image's file system by deploy/Dockerfile and serve in it, as root
+	$(BIN)/python deploy/rootfs.py $(ARGS)
 
 clean: ## Remove .venv, caches and build output
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
