@@ -387,6 +387,11 @@ def mib(amount: int) -> str:
 
 
 def main() -> None:
+    for tool in ("debootstrap", "unshare", "nsenter", "setpriv"):
+        if shutil.which(tool) is None:
+            raise SystemExit(f"{tool} is needed: apt-get install debootstrap util-linux")
+    if os.geteuid() != 0:
+        raise SystemExit("root is needed, to mount and to change the user")
     given = dict(word.split("=", 1) for word in sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="jwt-sidecar-rootfs-") as work:
         image = build(DOCKERFILE.read_text(), given, Path(work))
