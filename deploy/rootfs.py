@@ -25,7 +25,6 @@ from typing import Final, NamedTuple
 
 DOCKERFILE: Final = Path(__file__).with_name("Dockerfile")
 CONTEXT: Final = DOCKERFILE.parents[1]
-MIRROR: Final = "http://deb.debian.org/debian"
 NOT_IN_SLIM: Final = ("doc", "groff", "info", "lintian", "linda", "locale", "man")
 """Below /usr/share; but for each package's copyright."""
 
@@ -140,7 +139,7 @@ def debian(base: str, root: Path) -> None:
     """What `debian:SUITE-slim` is: the packages of minbase without documentation and locales."""
     suite = re.fullmatch(r"debian:(\w+)-slim(@sha256:\w+)?", base)
     assert suite, f"{base} can't be had without a registry"
-    run("debootstrap", "--variant=minbase", suite[1], str(root), MIRROR)
+    run("debootstrap", "--variant=minbase", suite[1], str(root))
     excluded = [f"path-exclude /usr/share/{name}/*" for name in NOT_IN_SLIM]
     rules = [*excluded, "path-include /usr/share/doc/*/copyright"]
     (root / "etc/dpkg/dpkg.cfg.d/docker").write_text("\n".join(rules) + "\n")
