@@ -11,12 +11,19 @@ GENERATE := $(BIN)/python -m grpc_tools.protoc -Iproto \
 	--plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc
 
+# The clients whose toolchains are here; `make test CLIENTS=all` fails where one is not.
+CLIENTS :=
+IN_CLIENTS = for client in clients/*/; do \
+	if missing=$$($(MAKE) --silent --no-print-directory -C "$$client" check 2>&1); then \
+	$(MAKE) --no-print-directory -C "$$client" SIDECAR_PYTHON="$(CURDIR)/$(BIN)/python" $(1) || exit 1; \
+	else echo "left out: $$client: $$missing" >&2; [ "$(CLIENTS)" != all ] || exit 1; fi; done
+
 # $(call stubs,DIRECTORY) writes the Python stubs below DIRECTORY.
 stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.proto && \
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format proto docs lock release-contract bench fleet conformance fuzz demo clean
+.PHONY: help setup run test lint format proto docs lock release-contract bench fleet conformance fuzz demo rootfs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,25 +57,29 @@ run: setup ## Start the sidecar with the quick start's configuration
 
 test: setup ## Run the tests; ARGS="-k name" for some of them
 	$(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),,$(call IN_CLIENTS,setup test))
 
 lint: setup ## Check style, types, the contract and that stubs and pages are fresh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/hadolint deploy/Dockerfile
 	$(BUF) lint
 	$(BUF) breaking --against proto/released.binpb
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(call stubs,"$$fresh") && \
 	diff -rq -x __init__.py -x __pycache__ "$$fresh/sidecar/v1" sidecar/v1 || \
 	{ echo 'sidecar/v1 is not what proto/ gives: run make proto' >&2; exit 1; }
 	$(BIN)/python -m docs --check
+	@$(call IN_CLIENTS,setup lint)
 
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-proto: setup ## Write the Python stubs in sidecar/v1 from proto/
+proto: setup ## Write the stubs of every language from proto/
 	rm -f sidecar/v1/*_pb2*
 	$(call stubs,.)
+	@$(call IN_CLIENTS,setup proto)
 
 docs: setup ## Write the pages of docs/ that are made from code and data
 	$(BIN)/python -m docs
@@ -76,7 +87,8 @@ docs: setup ## Write the pages of docs/ that are made from code and data
 lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes newer versions
 	$(COMPILE) $(ARGS) --extra native --extra re2 -o requirements/runtime.txt pyproject.toml
 	$(COMPILE) $(ARGS) --all-extras -c requirements/runtime.txt -o requirements/full.txt pyproject.toml
-	$(COMPILE) $(ARGS) --all-extras --group dev -c requirements/full.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) $(ARGS) --group build -o requirements/build.txt
+	$(COMPILE) $(ARGS) --all-extras --group dev -c requirements/full.txt -c requirements/build.txt -o requirements/dev.txt pyproject.toml
 
 release-contract: setup ## At a release only: make proto/ what later changes must not break
 	$(BUF) build --exclude-source-info -o proto/released.binpb
@@ -95,6 +107,9 @@ fuzz: setup ## Look for input that breaks a parser, for SECONDS
 
 demo: setup ## Show the sidecar behind Envoy
 	$(BIN)/python deploy/demo/demo.py
+
+rootfs: setup ## Build the image's file system by deploy/Dockerfile and serve in it, as root
+	$(BIN)/python deploy/rootfs.py $(ARGS)
 
 clean: ## Remove .venv, caches and build output
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -95,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     _add_decode(commands)
     _add_keys(commands)
     _add_status(commands)
+    _add_health(commands)
     return top
 
 
@@ -294,6 +295,12 @@ def _add_status(commands: Commands) -> None:
     _add_address(status)
     status.add_argument("--json", action="store_true", help="print the answer as JSON")
     status.set_defaults(run=("status", "status"))
+
+
+def _add_health(commands: Commands) -> None:
+    health = commands.add_parser("health", help="ask a running sidecar whether it can decide")
+    _add_address(health)
+    health.set_defaults(run=("health", "health"))
 
 
 def _add_keys(commands: Commands) -> None:

@@ -45,6 +45,18 @@ def admin_service(options: argparse.Namespace) -> Iterator["AdminServiceStub"]:
 
 
 @contextmanager
+def health_service(options: argparse.Namespace) -> Iterator[Any]:
+    """grpc.health.v1.Health at the address that the options name; errors become CommandFailed.
+
+    Of no type, since the types of its stub lack the methods.
+    """
+    from grpc_health.v1.health_pb2_grpc import HealthStub
+
+    with _connected(options) as channel:
+        yield HealthStub(channel)
+
+
+@contextmanager
 def _connected(options: argparse.Namespace) -> Iterator[grpc.Channel]:
     if not _is_address(options.address):
         raise CommandFailed(

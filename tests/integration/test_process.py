@@ -132,6 +132,20 @@ async def test_a_token_may_start_later(configuration: Path) -> None:
         assert (status, "would expire before it is valid" in error) == (2, True)
 
 
+async def test_health_is_the_exit_status(configuration: Path) -> None:
+    configuration.write_text(configuration.read_text().replace("drain: 0s", "drain: 30s"))
+    at = ("--address", address(configuration))
+    assert (await run("health", *at))[:2] == (3, "")
+    async with serving(configuration) as child:
+        assert await run("health", *at) == (0, "serving\n", "")
+        child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            while (said := await run("health", *at))[0] == 0:
+                pass
+        assert said == (1, "not serving\n", "")
+        child.send_signal(signal.SIGTERM)
+
+
 async def test_nobody_at_the_address_is_exit_status_3(tmp_path: Path) -> None:
     status, out, error = await run("validate", "a.b.c", "--address", f"unix:{tmp_path}/no.sock")
     assert (status, out) == (3, "")
