@@ -17,6 +17,7 @@ from jwt_sidecar_client.channel import (
     checked_timeout,
     metadata,
 )
+from jwt_sidecar_client.errors import SidecarUnavailable
 from jwt_sidecar_client.token import IssuedToken, Token
 from jwt_sidecar_client.v1 import token_service_pb2 as messages
 from jwt_sidecar_client.v1.token_service_pb2_grpc import TokenServiceStub
@@ -52,6 +53,7 @@ class AsyncClient:
     ) -> None:
         self._timeout = checked_timeout(timeout)
         self._caller_token = caller_token
+        self._closed = False
         self._target = address_or_default(address)
         self._credentials = credentials
         self._channel: grpc.aio.Channel | None = None
@@ -115,15 +117,18 @@ class AsyncClient:
         """Revokes, durably, and says since when; raises TypeError unless one target is named."""
         asked = request.revocation(**target)
         secrets = (asked.token, asked.refresh_token)
-        return answer.revoked_by(await self._call(self._stub.RevokeToken, asked, timeout, *secrets))
+        answered = await self._call(self._stub.RevokeToken, asked, timeout, *secrets)
+        return answer.revoked_by(answered)
 
     async def jwks(self, *, timeout: float | None = None) -> str:
         """Public keys of the configured signers: a JWK Set (RFC 7517) as JSON."""
         asked = messages.GetJwksRequest()
-        return answer.jwks_of(await self._call(self._stub.GetJwks, asked, timeout))
+        answered = await self._call(self._stub.GetJwks, asked, timeout)
+        return answer.jwks_of(answered)
 
     async def close(self) -> None:
-        """Ends the channel, and calls that run with SidecarUnavailable."""
+        """Ends the channel. Calls that run are cancelled, later ones end in SidecarUnavailable."""
+        self._closed = True
         if self._channel is not None and self._loop is asyncio.get_running_loop():
             await self._channel.close()
 
@@ -145,6 +150,8 @@ class AsyncClient:
         timeout: float | None,
         *secrets: str,
     ) -> Answered:
+        if self._closed:
+            raise SidecarUnavailable("the client is closed")
         seconds = self._timeout if timeout is None else checked_timeout(timeout)
         try:
             return await method(asked, timeout=seconds, metadata=metadata(self._caller_token))

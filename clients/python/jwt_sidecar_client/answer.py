@@ -134,7 +134,7 @@ def failure(error: grpc.RpcError, *secrets: str) -> SidecarError:
 
 def _error_reason(error: grpc.RpcError) -> str:
     try:
-        status = rpc_status.from_call(error)
+        status = rpc_status.from_call(error)  # type: ignore[arg-type] # each error is its call too
         for detail in status.details if status else ():
             info = error_details_pb2.ErrorInfo()
             if detail.Unpack(info) and info.domain == _DOMAIN:

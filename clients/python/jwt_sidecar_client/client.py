@@ -16,6 +16,7 @@ from jwt_sidecar_client.channel import (
     checked_timeout,
     metadata,
 )
+from jwt_sidecar_client.errors import SidecarUnavailable
 from jwt_sidecar_client.token import IssuedToken, Token
 from jwt_sidecar_client.v1 import token_service_pb2 as messages
 from jwt_sidecar_client.v1.token_service_pb2_grpc import TokenServiceStub
@@ -49,6 +50,7 @@ class Client:
     ) -> None:
         self._timeout = checked_timeout(timeout)
         self._caller_token = caller_token
+        self._closed = False
         target = address_or_default(address)
         self._channel = (
             grpc.secure_channel(target, credentials, options=OPTIONS)
@@ -100,15 +102,18 @@ class Client:
         """Revokes, durably, and says since when; raises TypeError unless one target is named."""
         asked = request.revocation(**target)
         secrets = (asked.token, asked.refresh_token)
-        return answer.revoked_by(self._call(self._stub.RevokeToken, asked, timeout, *secrets))
+        answered = self._call(self._stub.RevokeToken, asked, timeout, *secrets)
+        return answer.revoked_by(answered)
 
     def jwks(self, *, timeout: float | None = None) -> str:
         """Public keys of the configured signers: a JWK Set (RFC 7517) as JSON."""
         asked = messages.GetJwksRequest()
-        return answer.jwks_of(self._call(self._stub.GetJwks, asked, timeout))
+        answered = self._call(self._stub.GetJwks, asked, timeout)
+        return answer.jwks_of(answered)
 
     def close(self) -> None:
-        """Ends the channel, and calls that run with SidecarUnavailable."""
+        """Ends the channel. Calls that run, and later ones, end in SidecarUnavailable."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> "Client":
@@ -129,6 +134,8 @@ class Client:
         timeout: float | None,
         *secrets: str,
     ) -> Answered:
+        if self._closed:
+            raise SidecarUnavailable("the client is closed")
         seconds = self._timeout if timeout is None else checked_timeout(timeout)
         try:
             return method(asked, timeout=seconds, metadata=metadata(self._caller_token))

@@ -230,7 +230,7 @@ def _proof(proof: Proof) -> messages.ProofOfPossession:
 
 def _is_text(value: str) -> bool:
     try:
-        value.encode()
+        str.encode(value)
     except UnicodeEncodeError:
         return False
     return True

@@ -56,6 +56,13 @@ def peer(answer: bytes) -> Iterator[str]:
         server.shutdown(socket.SHUT_RDWR)
 
 
+@contextmanager
+def silent_peer() -> Iterator[str]:
+    """A TCP server that takes connections and never says anything, and its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
 def free_address() -> str:
     """An address of 127.0.0.1 at which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -11,6 +11,7 @@ from jwt_sidecar_client import (
     CallRejected,
     Client,
     Proof,
+    SidecarError,
     SidecarUnavailable,
     Token,
     TokenRefused,
@@ -58,7 +59,7 @@ async def test_an_asynchronous_call_ends_as_the_table_says(
         assert_told(caught.value, expected)
 
 
-ENDS: Mapping[str, type[TokenRefused | SidecarUnavailable | CallRejected]] = {
+ENDS: Mapping[str, type[SidecarError]] = {
     "refused": TokenRefused,
     "unavailable": SidecarUnavailable,
     "rejected": CallRejected,
@@ -82,9 +83,7 @@ def assert_token(token: Token, expected: dict[str, Any]) -> None:
             assert found == (tuple(value) if isinstance(value, list) else value), name
 
 
-def assert_told(
-    error: TokenRefused | SidecarUnavailable | CallRejected, expected: dict[str, Any]
-) -> None:
+def assert_told(error: SidecarError, expected: dict[str, Any]) -> None:
     assert error.http_status == expected["http_status"]
     assert error.grpc_status.name == expected["grpc_status"]
     if isinstance(error, TokenRefused):
