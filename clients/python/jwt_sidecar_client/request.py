@@ -4,6 +4,7 @@ A text that UTF-8 does not take, such as half of a surrogate pair, can't be sent
 from the party that presents a token, that is a refusal; from the author, a ValueError.
 """
 
+import copy
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -125,6 +126,22 @@ def validation(
         client_address=client_address,
         proof=_proof(proof) if proof else None,
     )
+
+
+def standing(
+    *,
+    issuer_name: str = "",
+    audiences: Iterable[str] = (),
+    scopes: Iterable[str] = (),
+    required_claims: Mapping[str, Any] | None = None,
+) -> Demands:
+    """Demands of many tokens: copies, so that none is gone or another at the second one."""
+    return {
+        "issuer_name": issuer_name,
+        "audiences": texts("audiences", audiences),
+        "scopes": texts("scopes", scopes),
+        "required_claims": copy.deepcopy(dict(required_claims or {})),
+    }
 
 
 def issue(
