@@ -3,7 +3,6 @@
 Of SidecarUnavailable and CallRejected it learns nothing of the inside; their cause is logged.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,16 +18,11 @@ _LOG: Final = logging.getLogger("jwt_sidecar_client")
 
 @dataclass(frozen=True)
 class HttpDenial:
-    """An HTTP answer; `content` is an object for a body in JSON."""
+    """An HTTP answer; `content` is its body, a JSON object."""
 
     status: int
     headers: Mapping[str, str]
     content: Mapping[str, str]
-
-    @property
-    def body(self) -> bytes:
-        """The content as the body of the answer."""
-        return json.dumps(dict(self.content)).encode()
 
 
 def http_denial(error: SidecarError, realm: str) -> HttpDenial:

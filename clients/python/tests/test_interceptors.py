@@ -197,13 +197,17 @@ async def test_without_a_sidecar_no_call_passes(server: str, kind: str) -> None:
     async with serving(server, sidecars.free_address()) as channel:
         error = await denied(channel, kind, "Bearer valid")
         assert error.code() is grpc.StatusCode.UNAVAILABLE
+        error = await denied(channel, kind)  # which needs no sidecar to be seen
+        assert error.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 @each_server
 async def test_a_stream_is_denied_before_anything_is_sent(server: str, scripted: str) -> None:
     async with serving(server, scripted) as channel:
         nothing = threading.Event()
-        stream = channel.stream_stream("/shop.Orders/stream_stream")(iter(nothing.wait, False))
+        calls: grpc.StreamStreamMultiCallable[bool, bytes]
+        calls = channel.stream_stream("/shop.Orders/stream_stream")
+        stream = calls(iter(nothing.wait, False))
         assert await asyncio.to_thread(stream.code) is grpc.StatusCode.UNAUTHENTICATED
         nothing.set()
 
@@ -250,8 +254,8 @@ async def test_a_method_that_is_none_stays_none(server: str, scripted: str) -> N
 
 async def test_a_slow_sidecar_holds_up_no_other_call(scripted: str) -> None:
     with Client(scripted, timeout=5) as client, ThreadPoolExecutor(2) as threads:
-        options = [TokenInterceptor(client, open_methods=[OPEN])]
-        server = grpc.server(threads, interceptors=options)
+        interceptor = TokenInterceptor(client, open_methods=[OPEN])
+        server = grpc.server(threads, interceptors=[interceptor])
         server.add_generic_rpc_handlers([service(Handlers())])
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
