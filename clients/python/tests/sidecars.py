@@ -43,8 +43,16 @@ def scripted(address: str = "127.0.0.1:0") -> Iterator[tuple[subprocess.Popen[st
 def real(directory: Path) -> Iterator[str]:
     """A real sidecar whose files are in this directory, and its address."""
     shutil.copy(TOP / "tests/clients/sidecar.yaml", directory)
-    with running("-m", "sidecar", "serve", "--config", "sidecar.yaml", directory=directory):
+    with serving(directory):
         yield f"unix:{directory}/sidecar.sock"
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """A real sidecar with the sidecar.yaml of this directory, and what it says when ready."""
+    arguments = ("-m", "sidecar", "serve", "--config", "sidecar.yaml")
+    with running(*arguments, directory=directory) as (_, line):
+        yield line
 
 
 @contextmanager
