@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
 
 import grpc
 
@@ -56,8 +57,8 @@ class AsyncClient:
         self._closed = False
         self._target = address_or_default(address)
         self._credentials = credentials
-        self._channel: grpc.aio.Channel | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._channels: WeakKeyDictionary[asyncio.AbstractEventLoop, grpc.aio.Channel]
+        self._channels = WeakKeyDictionary()
 
     @property
     def _stub(self) -> "TokenServiceAsyncStub":
@@ -65,14 +66,14 @@ class AsyncClient:
 
     def _channel_of_this_loop(self) -> grpc.aio.Channel:
         loop = asyncio.get_running_loop()
-        if self._channel is None or self._loop is not loop:
-            self._loop = loop
-            self._channel = (
+        channel = self._channels.get(loop)
+        if channel is None:
+            channel = self._channels[loop] = (
                 grpc.aio.secure_channel(self._target, self._credentials, options=OPTIONS)
                 if self._credentials
                 else grpc.aio.insecure_channel(self._target, options=OPTIONS)
             )
-        return self._channel
+        return channel
 
     async def validate(
         self, token: str, *, timeout: float | None = None, **demands: "Unpack[request.Demands]"
@@ -129,8 +130,9 @@ class AsyncClient:
     async def close(self) -> None:
         """Ends the channel. Calls that run are cancelled, later ones end in SidecarUnavailable."""
         self._closed = True
-        if self._channel is not None and self._loop is asyncio.get_running_loop():
-            await self._channel.close()
+        channel = self._channels.pop(asyncio.get_running_loop(), None)
+        if channel is not None:
+            await channel.close()
 
     async def __aenter__(self) -> "AsyncClient":
         return self

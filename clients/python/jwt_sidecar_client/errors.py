@@ -37,12 +37,15 @@ class TokenRefused(SidecarError):
     def __init__(
         self, reason: str, message: str, *, scopes: tuple[str, ...] = (), dpop: bool = False
     ) -> None:
-        super().__init__(f"{reason}: {message}")
+        super().__init__(reason, message)
         self.reason = reason
         self.message = message
         self.http_status, self.grpc_status = _statuses(reason)
         self._scopes = scopes
         self._dpop = dpop
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
 
     def www_authenticate(self, realm: str) -> str:
         """The value of that header (RFC 6750, section 3; RFC 9449, section 7.1); "" for none."""
@@ -81,9 +84,13 @@ class CallRejected(SidecarError):
     grpc_status = grpc.StatusCode.INTERNAL
 
     def __init__(self, code: grpc.StatusCode, error_reason: str, message: str) -> None:
-        super().__init__(": ".join(filter(None, (code.name, error_reason, message))))
+        super().__init__(code, error_reason, message)
         self.code = code
         self.error_reason = error_reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.code.name, self.error_reason, self.message)))
 
 
 def _statuses(reason: str) -> tuple[int, grpc.StatusCode]:

@@ -8,6 +8,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 
 from jwt_sidecar_client.aio import AsyncClient
@@ -55,10 +56,10 @@ class BearerToken(SecurityBase):
             issuer_name=issuer_name, audiences=audiences, required_claims=required_claims
         )
 
-    async def __call__(self, request: Request, security_scopes: SecurityScopes) -> Token:
-        """The token of the request's Authorization header."""
+    async def __call__(self, connection: HTTPConnection, security_scopes: SecurityScopes) -> Token:
+        """The token of the Authorization header, of a request or of a WebSocket's handshake."""
         try:
-            token = bearer_token(request.headers.getlist("authorization"))
+            token = bearer_token(connection.headers.getlist("authorization"))
             demands = self._demands.copy()
             demands["scopes"] = security_scopes.scopes
             return await self._client.validate(token, **demands)

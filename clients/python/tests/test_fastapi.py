@@ -4,9 +4,10 @@ from typing import Annotated, Any
 
 import httpx2
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Security
+from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
 from fastapi.openapi.models import OAuth2, OAuthFlowClientCredentials, OAuthFlows
 from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketDenialResponse
 
 from jwt_sidecar_client import AsyncClient, Client, Token
 from jwt_sidecar_client.fastapi import BearerToken, answer_denials
@@ -96,6 +97,24 @@ async def test_without_answer_denials_a_request_is_denied_too(scripted: str) -> 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="jwt-sidecar"'
     assert answer.json()["detail"]["reason"] == "REASON_TOKEN_MISSING"
+
+
+def test_a_websocket_is_let_in_with_a_token_alone(scripted: str) -> None:
+    signed_in = BearerToken(AsyncClient(scripted, timeout=10))
+    app = FastAPI()
+    answer_denials(app)
+
+    @app.websocket("/feed")
+    async def feed(socket: WebSocket, token: Annotated[Token, Security(signed_in)]) -> None:
+        await socket.accept()
+        await socket.send_text(token.subject)
+
+    browser = TestClient(app)
+    with browser.websocket_connect("/feed", headers={"Authorization": "Bearer valid"}) as socket:
+        assert socket.receive_text() == "alice"
+    with pytest.raises(WebSocketDenialResponse) as caught, browser.websocket_connect("/feed"):
+        pass
+    assert caught.value.status_code == 401
 
 
 async def test_scopes_around_an_endpoint_are_demanded_too(real: str, real_client: Client) -> None:

@@ -1,16 +1,20 @@
 """What is asked and answered, without a sidecar."""
 
 import dataclasses
+import pickle
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 
+import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from jwt_sidecar_client import (
+    CallRejected,
     Client,
     Proof,
+    SidecarError,
     SidecarUnavailable,
     Token,
     TokenReference,
@@ -104,6 +108,21 @@ def test_nobody_changes_a_token() -> None:
     assert hash(token) == hash(dataclasses.replace(token))
     assert token == dataclasses.replace(token)
     assert dataclasses.asdict(token)["claims_json"] == token.claims_json
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TokenRefused("SCOPE_INSUFFICIENT", "why", scopes=("a", "b")),
+        TokenRefused("PROOF_INVALID", "why", dpop=True),
+        CallRejected(grpc.StatusCode.NOT_FOUND, "", "why"),
+        SidecarUnavailable("why"),
+    ],
+)
+def test_an_error_comes_whole_out_of_another_process(error: SidecarError) -> None:
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 # our own error
+    assert type(other) is type(error)
+    assert (str(other), vars(other)) == (str(error), vars(error))
 
 
 @pytest.mark.parametrize(
