@@ -31,6 +31,8 @@ _ITS_AUTHOR_CAN_MEND: Final = frozenset(
     }
 )
 _DOMAIN: Final = "jwt-sidecar"
+_SHORTEST_SECRET: Final = 16
+"""Characters. What is shorter is no token, and "a" would make every message unreadable."""
 Made = TypeVar("Made")
 Number = TypeVar("Number", bound=int)
 Asked = TypeVar("Asked", bound=Message)
@@ -125,8 +127,9 @@ def failure(error: grpc.RpcError, *secrets: str) -> SidecarError:
     """What a call that failed ends with; the secrets are taken out of its text."""
     code = error.code()
     message = error.details() or ""
-    for secret in filter(None, secrets):
-        message = message.replace(secret, "[secret]")
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            message = message.replace(secret, "[secret]")
     if code in _ITS_AUTHOR_CAN_MEND:
         return CallRejected(code, _error_reason(error), message)
     return SidecarUnavailable(f"{code.name}: {message}")

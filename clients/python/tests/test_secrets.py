@@ -7,6 +7,7 @@ import pytest
 
 from jwt_sidecar_client import AsyncClient, Client, Proof, SidecarUnavailable, TokenRefused
 from jwt_sidecar_client.request import validation
+from tests import sidecars
 
 SECRET = "no-case-has-this.name-so.the-peer-quotes-it"
 
@@ -18,6 +19,12 @@ def test_a_peer_that_quotes_the_token_is_not_repeated(
         client.validate(SECRET)
     assert "no case '[secret]'" in str(caught.value)
     assert SECRET not in everything_told_by(caught.value) + caplog.text
+
+
+def test_what_is_no_secret_spoils_no_message() -> None:
+    with Client(sidecars.free_address()) as client, pytest.raises(SidecarUnavailable) as caught:
+        client.validate("a")
+    assert "[secret]" not in str(caught.value)
 
 
 async def test_a_peer_that_quotes_the_token_is_not_repeated_to_a_loop(
