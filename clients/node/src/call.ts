@@ -26,7 +26,7 @@ const REJECTED: ReadonlySet<status> = new Set([
 ]);
 
 /** The answer; rejects with SidecarUnavailable or CallRejected, whose text has none of the secrets. */
-export function call<I extends DescMessage, O extends DescMessage>(
+export async function call<I extends DescMessage, O extends DescMessage>(
   channel: Client,
   method: DescMethodUnary<I, O>,
   request: MessageShape<I>,
@@ -34,7 +34,7 @@ export function call<I extends DescMessage, O extends DescMessage>(
   deadlineMs: number,
   secrets: readonly string[],
 ): Promise<MessageShape<O>> {
-  return new Promise((resolve, reject) => {
+  const { error, answer } = await new Promise<Ending<O>>((resolve) => {
     channel.makeUnaryRequest(
       `/${method.parent.typeName}/${method.name}`,
       (message: MessageShape<I>) => Buffer.from(toBinary(method.input, message)),
@@ -42,17 +42,21 @@ export function call<I extends DescMessage, O extends DescMessage>(
       request,
       metadata,
       { deadline: Date.now() + deadlineMs },
-      (error, answer) => {
-        if (error) {
-          reject(failure(error, secrets));
-        } else if (answer) {
-          resolve(answer);
-        } else {
-          reject(new SidecarUnavailable("the call ended without an answer"));
-        }
-      },
+      (error, answer) => resolve({ error, answer }),
     );
   });
+  if (error) {
+    throw failure(error, secrets);
+  }
+  if (!answer) {
+    throw new SidecarUnavailable("the call ended without an answer");
+  }
+  return answer;
+}
+
+interface Ending<O extends DescMessage> {
+  readonly error: ServiceError | null;
+  readonly answer: MessageShape<O> | undefined;
 }
 
 function failure(error: ServiceError, secrets: readonly string[]): Error {
