@@ -1,7 +1,7 @@
 /** Issuing, refreshing and revoking: what is asked, and what comes. */
 
-import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Duration, DurationSchema, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type Duration, durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { SidecarUnavailable } from "./errors.js";
 import type {
   IssueTokenRequestSchema,
@@ -22,7 +22,7 @@ export interface TokenToIssue {
   readonly audiences?: readonly string[];
   /** Each must be one that the signer may grant. */
   readonly scopes?: readonly string[];
-  /** Seconds from now to `exp`; at most the signer's maximum. */
+  /** Seconds from now to `exp`, to the millisecond; at most the signer's maximum. */
   readonly lifetimeSeconds?: number;
   /** When it starts to be valid: a time, or seconds from now. */
   readonly notBefore?: Date | number;
@@ -107,11 +107,7 @@ function beginning(time: Date | number) {
 }
 
 function duration(seconds: number): Duration {
-  const whole = Math.trunc(seconds);
-  return create(DurationSchema, {
-    seconds: BigInt(whole),
-    nanos: Math.round((seconds - whole) * 1e9),
-  });
+  return durationFromMs(Math.round(seconds * 1_000));
 }
 
 const INSPECT = Symbol.for("nodejs.util.inspect.custom");

@@ -49,6 +49,10 @@ function authorizations({ rawHeaders }: IncomingMessage): string[] {
 }
 
 function deny(response: ServerResponse, failure: unknown, realm: string): void {
+  // What limits the time of a request may have answered it by now.
+  if (response.headersSent) {
+    return;
+  }
   const { httpStatus, body } = denialOf(failure);
   const challenge = failure instanceof TokenRefused ? failure.wwwAuthenticate(realm) : undefined;
   response.statusCode = httpStatus;

@@ -125,6 +125,22 @@ suite("an address", () => {
   }
 });
 
+test("without an address it is the environment's, else the usual one", async (t) => {
+  const before = process.env.JWT_SIDECAR_ADDRESS;
+  t.after(() => {
+    process.env.JWT_SIDECAR_ADDRESS = before ?? "";
+  });
+  for (const [address, expected] of [
+    ["unix:/nonexistent/a.sock", /\/nonexistent\/a\.sock/],
+    ["", /\/run\/jwt-sidecar\/sidecar\.sock/],
+  ] as const) {
+    process.env.JWT_SIDECAR_ADDRESS = address;
+    const client = new Client();
+    t.after(() => client.close());
+    await assert.rejects(client.validate("valid"), expected);
+  }
+});
+
 suite("a deadline", () => {
   for (const deadlineMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY]) {
     test(`of ${deadlineMs} is refused`, () =>

@@ -10,7 +10,7 @@ import { suite, type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { CallRejected, Client, SidecarUnavailable } from "../src/index";
-import { scripted, start, temporary } from "./processes";
+import { type Running, scripted, start, temporary } from "./processes";
 import { REPOSITORY } from "./table";
 
 const DEADLINE_MS = 500;
@@ -192,15 +192,32 @@ suite("what is UNAVAILABLE is asked", () => {
   }
 });
 
-test("a client that is not closed does not keep the process", async () => {
-  const sidecar = await scripted();
+/** A process that asks once, with this in its environment. */
+function asking(address: string, env: NodeJS.ProcessEnv): Promise<Running> {
   const program = `
     const { Client } = require("./clients/node/build/src/index.js");
-    new Client(${JSON.stringify(sidecar.line)}).validate("valid")
-      .then(() => console.log("passed"));
+    new Client(${JSON.stringify(address)}).validate("valid").then(
+      () => console.log("passed"),
+      (error) => console.log(String(error)),
+    );
   `;
-  const { line, ended } = await start(process.execPath, ["-e", program], { cwd: REPOSITORY });
+  const options = { cwd: REPOSITORY, env: { ...process.env, ...env } };
+  return start(process.execPath, ["-e", program], options);
+}
+
+test("a client that is not closed does not keep the process", async (t) => {
+  const sidecar = await scripted();
+  t.after(() => sidecar.kill("SIGKILL"));
+  const { line, ended } = await asking(sidecar.line, {});
   assert.equal(line, "passed");
   assert.equal(await ended, 0);
-  await sidecar.kill("SIGKILL");
+});
+
+test("tokens do not go through the proxy of the environment", async (t) => {
+  const sidecar = await scripted();
+  t.after(() => sidecar.kill("SIGKILL"));
+  const proxy = "http://127.0.0.1:1";
+  const { line, ended } = await asking(sidecar.line, { http_proxy: proxy, grpc_proxy: proxy });
+  assert.equal(line, "passed");
+  await ended;
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
-import { after, before, suite, test } from "node:test";
+import { after, before, suite, type TestContext, test } from "node:test";
 import { inspect } from "node:util";
 import express from "express";
 import { Client, type Middleware, type MiddlewareOptions, middleware, tokenOf } from "../src/index";
@@ -49,6 +49,14 @@ const services: [string, (of: (path: string) => Middleware) => http.Server][] = 
     },
   ],
 ];
+
+/** The port of a server that listens, for the length of a test. */
+async function listening(t: TestContext, server: http.Server): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  return (server.address() as AddressInfo).port;
+}
 
 function answer(request: http.IncomingMessage, response: http.ServerResponse): void {
   response.end(inspect(asInTable(tokenOf(request)), { depth: null }));
@@ -150,16 +158,30 @@ suite("what else holds of the middleware", () => {
     assert.throws(() => tokenOf({}), /no token/);
   });
 
+  test("it is a handler of an Express route", async (t) => {
+    const app = express();
+    app.get("/orders/:id", middleware(client, { scopes: ["orders:read"] }), answer);
+    const got = await get(await listening(t, http.createServer(app)), "/orders/1", []);
+    assert.equal(got.status, 401);
+    assert.equal(got.headers["www-authenticate"], 'Bearer realm="jwt-sidecar"');
+  });
+
+  test("what has been answered is not answered again", async (t) => {
+    const through = middleware(client, { log: () => {} });
+    const server = http.createServer(async (request, response) => {
+      response.writeHead(504).end();
+      await through(request, response, () => assert.fail("it passed"));
+    });
+    assert.equal((await get(await listening(t, server), "/", ["Bearer a"])).status, 504);
+  });
+
   test("by default a failure is logged, without the token", async (t) => {
     const lines = t.mock.method(console, "error", () => {});
     const through = middleware(client);
     const server = http.createServer((request, response) => {
       through(request, response, () => assert.fail("it passed"));
     });
-    server.listen(0, "127.0.0.1");
-    t.after(() => server.close());
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(t, server);
     assert.equal((await get(port, "/", ["Bearer SECRET"])).status, 503);
     assert.equal(lines.mock.callCount(), 1);
     const text = inspect(lines.mock.calls[0]?.arguments);
@@ -179,10 +201,7 @@ suite("what else holds of the middleware", () => {
     const server = http.createServer((request, response) => {
       through(request, response, () => assert.fail("it passed"));
     });
-    server.listen(0, "127.0.0.1");
-    t.after(() => server.close());
-    await once(server, "listening");
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(t, server);
     const got = await get(port, "/", ["Bearer a"]);
     assert.equal(got.status, 500);
     assert.equal(JSON.parse(got.body).error, "internal_error");
