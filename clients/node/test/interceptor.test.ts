@@ -67,10 +67,10 @@ suite("the interceptor", () => {
 
   /** The handler, counted as soon as it is run. */
   const counted =
-    <C, A>(handle: (call: C, answer: A) => void) =>
-    (call: C, answer: A) => {
+    <A extends unknown[]>(handle: (...given: A) => void) =>
+    (...given: A) => {
       handled += 1;
-      handle(call, answer);
+      handle(...given);
     };
 
   before(async () => {
