@@ -13,13 +13,16 @@ export interface Admission extends Requirements, CallOptions {
 
 const admitted = new WeakMap<object, Token>();
 
+/** Resolves where the request may pass. */
+type Gate = (request: object, authorization: readonly string[]) => Promise<void>;
+
 /**
  * Checks the token in the values of Authorization, for a request that is known by an object;
  * rejects as Client.validate does. Throws TypeError at once where an option can't be.
  */
-export function gate(client: Client, asked: Requirements & CallOptions) {
+export function gate(client: Client, asked: Requirements & CallOptions): Gate {
   validationRequest("", asked);
-  return async (request: object, authorization: readonly string[]): Promise<void> => {
+  return async (request, authorization) => {
     admitted.set(request, await client.validate(bearerToken(authorization), asked));
   };
 }
