@@ -1,0 +1,5 @@
+package jwtsidecar_test
+
+import "log/slog"
+
+var silent = slog.New(slog.DiscardHandler)
