@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -38,6 +39,7 @@ const (
 var (
 	table    = mustReadTable()
 	scripted *sidecartest.Process
+	silent   = slog.New(slog.DiscardHandler)
 )
 
 type tableCase struct {

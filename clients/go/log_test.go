@@ -1,5 +1,0 @@
-package jwtsidecar_test
-
-import "log/slog"
-
-var silent = slog.New(slog.DiscardHandler)
