@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 // The caller token is asked for at each call, and replaces what the context holds for other services.
 func TestCallerToken(t *testing.T) {
 	came := make(chan []string, 1)
-	address, _ := fake{validate: func(ctx context.Context) error {
+	address, _ := fake{fail: func(ctx context.Context) error {
 		came <- metadata.ValueFromIncomingContext(ctx, "authorization")
 		return status.Error(codes.PermissionDenied, "caller token: first is no token")
 	}}.serve(t)
@@ -180,7 +180,7 @@ func TestDenyOfAForeignErrorIsClosed(t *testing.T) {
 // logged, without the token.
 func TestNoTokenIsInAnyText(t *testing.T) {
 	for _, code := range []codes.Code{codes.Unavailable, codes.InvalidArgument} {
-		address, _ := fake{validate: func(context.Context) error {
+		address, _ := fake{fail: func(context.Context) error {
 			return status.Error(code, "the token "+presented+" of the inside")
 		}}.serve(t)
 		var text bytes.Buffer

@@ -60,7 +60,7 @@ func TestNoSidecar(t *testing.T) {
 
 func TestSidecarEndsDuringACall(t *testing.T) {
 	arrived := make(chan struct{}, 1)
-	sidecar := fake{validate: func(ctx context.Context) error {
+	sidecar := fake{fail: func(ctx context.Context) error {
 		arrived <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
@@ -136,11 +136,48 @@ func TestTheDefaultDeadlineIsOneSecond(t *testing.T) {
 	as[*jwtsidecar.UnavailableError](t, err)
 }
 
+func TestAnswersThatMakeNoSense(t *testing.T) {
+	for name, one := range map[string]struct {
+		answer any
+		ask    func(*jwtsidecar.Client) error
+	}{
+		"explanation without a result": {&sidecarv1.ExplainTokenResponse{}, func(client *jwtsidecar.Client) error {
+			_, err := client.Explain(t.Context(), "token", jwtsidecar.Requirements{})
+			return err
+		}},
+		"issued nothing": {&sidecarv1.IssueTokenResponse{TokenId: "1"}, func(client *jwtsidecar.Client) error {
+			_, err := client.Issue(t.Context(), nil)
+			return err
+		}},
+		"refreshed without a token": {&sidecarv1.RefreshTokenResponse{Valid: true}, refreshes},
+		"refreshed and refused": {&sidecarv1.RefreshTokenResponse{
+			Valid: true, Reason: sidecarv1.Reason_REASON_REPLAYED, Issued: &sidecarv1.IssueTokenResponse{Token: "token"},
+		}, refreshes},
+		"neither refreshed nor refused": {&sidecarv1.RefreshTokenResponse{
+			Issued: &sidecarv1.IssueTokenResponse{Token: "token"},
+		}, refreshes},
+		"keys that are no object": {&sidecarv1.GetJwksResponse{JwksJson: "[]"}, func(client *jwtsidecar.Client) error {
+			_, err := client.JWKS(t.Context())
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, _ := fake{answer: one.answer}.serve(t)
+			as[*jwtsidecar.UnavailableError](t, one.ask(newClient(t, address)))
+		})
+	}
+}
+
+func refreshes(client *jwtsidecar.Client) error {
+	_, err := client.Refresh(context.Background(), "token")
+	return err
+}
+
 // Except RefreshToken, whose refresh token works once, all calls are tried three times.
 func TestRetries(t *testing.T) {
 	sidecar := fake{
-		validate: func(context.Context) error { return status.Error(codes.Unavailable, "why") },
-		calls:    make(chan string, 10),
+		fail:  func(context.Context) error { return status.Error(codes.Unavailable, "why") },
+		calls: make(chan string, 10),
 	}
 	address, _ := sidecar.serve(t)
 	client := newClient(t, address)
@@ -262,8 +299,8 @@ func http2Peer(t *testing.T) string {
 // fake is a sidecar that answers every call with the answer, or the error of the function.
 type fake struct {
 	sidecarv1.UnimplementedTokenServiceServer
-	answer   *sidecarv1.ValidateTokenResponse
-	validate func(context.Context) error
+	answer any
+	fail   func(context.Context) error
 	// The methods called, where it is set.
 	calls chan string
 }
@@ -281,8 +318,8 @@ func (f fake) serveOn(t *testing.T, listener net.Listener, options ...grpc.Serve
 			if f.calls != nil {
 				f.calls <- info.FullMethod
 			}
-			if f.validate != nil {
-				return nil, f.validate(ctx)
+			if f.fail != nil {
+				return nil, f.fail(ctx)
 			}
 			return f.answer, nil
 		}))...)
