@@ -168,7 +168,7 @@ func (c *Client) Validate(ctx context.Context, token string, requirements Requir
 	if err := verdict(answer.GetValid(), answer.GetReason(), answer.GetMessage(), requirements); err != nil {
 		return nil, err
 	}
-	if answer.GetToken() == nil || !isObject(answer.GetToken().GetClaimsJson()) {
+	if !isObject(answer.GetToken().GetClaimsJson()) {
 		return nil, nonsense("valid without a token, or with claims that are no JSON object")
 	}
 	return tokenFrom(answer.GetToken()), nil

@@ -9,6 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/jwt-sidecar/jwt-sidecar/clients/go/internal/sidecartest"
 	"github.com/jwt-sidecar/jwt-sidecar/clients/go/sidecarv1"
 )
@@ -76,6 +81,7 @@ func TestBearer(t *testing.T) {
 		"Bearer \ta":           tokenMalformed,
 		"Bearer\u00a0a":        tokenMalformed,
 		"Bearer,a":             tokenMalformed,
+		"Bearer/a":             tokenMalformed,
 		"Bearer=a":             tokenMalformed,
 		"Bearer":               tokenMissing,
 		"Bearer ":              tokenMissing,
@@ -95,6 +101,50 @@ func TestBearer(t *testing.T) {
 		}
 		if refused, ok := err.(*RefusedError); !ok || refused.Reason != wanted || token != "" {
 			t.Errorf("%q: %q, %v", value, token, err)
+		}
+	}
+}
+
+func TestAllThatIsRequiredIsAsked(t *testing.T) {
+	fingerprint := []byte("32 bytes of SHA-256, or as many.")
+	asked, err := Requirements{
+		IssuerName:     "corp",
+		Audiences:      []string{"orders"},
+		Scopes:         []string{"orders:read"},
+		RequiredClaims: map[string]any{"tenant": "acme"},
+		ClientAddress:  "192.0.2.1",
+		Proof:          Proof{"a.b.c", "GET", "https://shop.example/", fingerprint},
+	}.request("token")
+	wanted := &sidecarv1.ValidateTokenRequest{
+		Token:              "token",
+		IssuerName:         "corp",
+		Audiences:          []string{"orders"},
+		Scopes:             []string{"orders:read"},
+		RequiredClaimsJson: `{"tenant":"acme"}`,
+		ClientAddress:      "192.0.2.1",
+		Proof: &sidecarv1.ProofOfPossession{
+			Dpop: "a.b.c", HttpMethod: "GET", HttpUri: "https://shop.example/", ClientCertificateSha256: fingerprint,
+		},
+	}
+	if err != nil || !proto.Equal(asked, wanted) {
+		t.Errorf("%v, %v", asked, err)
+	}
+	asked, err = Requirements{Proof: Proof{ClientCertificateSHA256: fingerprint}}.request("")
+	wanted = &sidecarv1.ValidateTokenRequest{Proof: &sidecarv1.ProofOfPossession{ClientCertificateSha256: fingerprint}}
+	if err != nil || !proto.Equal(asked, wanted) {
+		t.Errorf("%v, %v", asked, err)
+	}
+}
+
+func TestErrorReasonIsOfTheSidecar(t *testing.T) {
+	for domain, wanted := range map[string]string{"jwt-sidecar": "FIELD_INVALID", "mesh.example": ""} {
+		answer, err := status.New(codes.InvalidArgument, "why").
+			WithDetails(&errdetails.ErrorInfo{Reason: "FIELD_INVALID", Domain: domain})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := errorReason(answer); found != wanted {
+			t.Errorf("%s: %q", domain, found)
 		}
 	}
 }

@@ -102,6 +102,27 @@ func TestSidecarRestarts(t *testing.T) {
 	}
 }
 
+// gRPC's own wait would be 20 s for as many attempts, and two minutes later on.
+func TestALongOutageIsNoticedToBeOver(t *testing.T) {
+	t.Parallel()
+	attempts := make(chan struct{})
+	client := newClient(t, peer(func(net.Conn) { attempts <- struct{}{} })(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			_, _ = client.Validate(ctx, "token", jwtsidecar.Requirements{})
+		}
+	}()
+	for attempt := range 7 {
+		select {
+		case <-attempts:
+		case <-ctx.Done():
+			t.Fatalf("%d attempts to connect", attempt)
+		}
+	}
+}
+
 func TestTheContextEndsACall(t *testing.T) {
 	client := newClient(t, scripted.Address)
 	short, cancel := context.WithTimeout(t.Context(), hasty)
