@@ -259,11 +259,18 @@ func call[Request, Answer any](
 		ctx = withAuthorization(ctx, "Bearer "+token)
 		secrets = append(secrets, token)
 	}
-	answer, err = method(ctx, request)
+	var header, trailer metadata.MD
+	answer, err = method(ctx, request, grpc.Header(&header), grpc.Trailer(&trailer))
 	if err != nil {
-		return answer, failure(ctx, err, secrets)
+		return answer, failure(ctx, err, speaksGRPC(header, trailer), secrets)
 	}
 	return answer, nil
+}
+
+// speaksGRPC tells a status that came from one that gRPC made up for an answer of plain HTTP/2: only where
+// the content type is gRPC's is it there.
+func speaksGRPC(header, trailer metadata.MD) bool {
+	return len(header.Get("content-type")) > 0 || len(trailer.Get("content-type")) > 0
 }
 
 // withAuthorization replaces what the context may hold for calls of other services.

@@ -166,11 +166,13 @@ func TestAHandlerChangesOnlyItsOwnToken(t *testing.T) {
 }
 
 func TestDenyOfAForeignErrorIsClosed(t *testing.T) {
-	recorder := httptest.NewRecorder()
 	client := newClient(t, scripted.Address, jwtsidecar.WithLogger(silent))
-	client.Deny(recorder, httptest.NewRequest(http.MethodGet, "/", nil), io.ErrUnexpectedEOF)
-	equal(t, recorder.Code, http.StatusInternalServerError)
-	recorder = httptest.NewRecorder()
+	for _, err := range []error{io.ErrUnexpectedEOF, nil} {
+		recorder := httptest.NewRecorder()
+		client.Deny(recorder, httptest.NewRequest(http.MethodGet, "/", nil), err)
+		equal(t, recorder.Code, http.StatusInternalServerError)
+	}
+	recorder := httptest.NewRecorder()
 	wrapped := fmt.Errorf("orders: %w", &jwtsidecar.RefusedError{Reason: "EXPIRED", Message: "why"})
 	client.Deny(recorder, httptest.NewRequest(http.MethodGet, "/", nil), wrapped)
 	equal(t, recorder.Code, http.StatusUnauthorized)

@@ -96,7 +96,7 @@ func denialFrom(err error) denial {
 	if errors.As(err, &found) {
 		return found
 	}
-	return &RejectedError{Code: codes.Unknown, Message: err.Error()}
+	return &RejectedError{Code: codes.Unknown, Message: fmt.Sprint(err)}
 }
 
 var rejections = []codes.Code{
@@ -110,11 +110,11 @@ var rejections = []codes.Code{
 	codes.OutOfRange,
 }
 
-// failure is the error of a call that gave no answer.
-func failure(ctx context.Context, err error, secrets []string) error {
+// failure is the error of a call that gave no answer. Only a peer that speaks gRPC can have rejected it.
+func failure(ctx context.Context, err error, speaksGRPC bool, secrets []string) error {
 	answer := status.Convert(err)
 	message := redacted(answer.Message(), secrets)
-	if !slices.Contains(rejections, answer.Code()) {
+	if !speaksGRPC || !slices.Contains(rejections, answer.Code()) {
 		return &UnavailableError{Cause: answer.Code().String() + ": " + message, ended: ctx.Err()}
 	}
 	return &RejectedError{Code: answer.Code(), ErrorReason: errorReason(answer), Message: message}

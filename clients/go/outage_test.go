@@ -33,7 +33,10 @@ func TestNoSidecar(t *testing.T) {
 		"random bytes":           peer(says("\x8f\x01\xfe\x00\x17\xe3\x99\x02\xaa\xbb\xcc\xdd\xee\x10\x20\x30")),
 		"HTTP/1.1":               peer(says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")),
 		"half a frame of HTTP/2": peer(says("\x00\x00\x06\x04\x00")),
-		"HTTP/2 that is no gRPC": http2Peer,
+		"OK by HTTP/2":           http2Peer(http.StatusOK),
+		"a refusal by HTTP/2":    http2Peer(http.StatusUnauthorized),
+		"forbidden by HTTP/2":    http2Peer(http.StatusForbidden),
+		"not found by HTTP/2":    http2Peer(http.StatusNotFound),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -306,15 +309,18 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-func http2Peer(t *testing.T) string {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok")
-	}))
-	server.Config.Protocols = new(http.Protocols)
-	server.Config.Protocols.SetUnencryptedHTTP2(true)
-	server.Start()
-	t.Cleanup(server.Close)
-	return server.Listener.Addr().String()
+func http2Peer(code int) func(*testing.T) string {
+	return func(t *testing.T) string {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "ok")
+		}))
+		server.Config.Protocols = new(http.Protocols)
+		server.Config.Protocols.SetUnencryptedHTTP2(true)
+		server.Start()
+		t.Cleanup(server.Close)
+		return server.Listener.Addr().String()
+	}
 }
 
 // fake is a sidecar that answers every call with the answer, or the error of the function.
