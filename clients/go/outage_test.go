@@ -150,7 +150,7 @@ func TestTheDefaultDeadlineIsOneSecond(t *testing.T) {
 	started := time.Now()
 	_, err = client.Validate(t.Context(), "hangs", jwtsidecar.Requirements{})
 	as[*jwtsidecar.UnavailableError](t, err)
-	if took := time.Since(started); took < time.Second || took > 2*time.Second {
+	if took := time.Since(started); took < time.Second || took > 3*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	if err := client.Close(); err != nil {
