@@ -15,7 +15,8 @@ import (
 
 // UnavailableError is the contract's SidecarUnavailable: nothing is known of the token, since the
 // sidecar is down, too slow or overloaded, or its answer makes no sense. A caller may try again.
-// Where the context ended, errors.Is finds its error.
+// errors.Is finds context.DeadlineExceeded where it was too slow, and context.Canceled where the caller's
+// context was cancelled.
 type UnavailableError struct {
 	// Cause is for a log, not for callers: it tells of the inside.
 	Cause string
@@ -115,9 +116,17 @@ func failure(ctx context.Context, err error, speaksGRPC bool, secrets []string) 
 	answer := status.Convert(err)
 	message := redacted(answer.Message(), secrets)
 	if !speaksGRPC || !slices.Contains(rejections, answer.Code()) {
-		return &UnavailableError{Cause: answer.Code().String() + ": " + message, ended: ctx.Err()}
+		return &UnavailableError{Cause: answer.Code().String() + ": " + message, ended: ended(ctx, answer)}
 	}
 	return &RejectedError{Code: answer.Code(), ErrorReason: errorReason(answer), Message: message}
+}
+
+// ended is what Unwrap gives. The sidecar, which knows the deadline too, may be the first to find it passed.
+func ended(ctx context.Context, answer *status.Status) error {
+	if answer.Code() == codes.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 func nonsense(what string) error {

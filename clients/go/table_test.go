@@ -16,6 +16,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +135,13 @@ func (c tableCase) asked(client *jwtsidecar.Client) *jwtsidecar.Client {
 	return client
 }
 
+var presentations atomic.Int64
+
+// presented is a token for which the scripted sidecar begins with the first answer.
+func (c tableCase) presented() string {
+	return fmt.Sprintf("%s~%d", c.Name, presentations.Add(1))
+}
+
 func (c tableCase) requirements() jwtsidecar.Requirements {
 	return jwtsidecar.Requirements{
 		Scopes: c.Request.Scopes,
@@ -147,7 +155,7 @@ func TestCasesByValidate(t *testing.T) {
 	client := newClient(t, scripted.Address)
 	for _, one := range table.Cases {
 		t.Run(one.Name, func(t *testing.T) {
-			token, err := one.asked(client).Validate(t.Context(), one.Name+"~validate", one.requirements())
+			token, err := one.asked(client).Validate(t.Context(), one.presented(), one.requirements())
 			if one.Client.Outcome != "token" && token != nil {
 				t.Fatalf("a token: %v", token)
 			}
@@ -179,7 +187,7 @@ func TestCasesByMiddleware(t *testing.T) {
 		t.Run(one.Name, func(t *testing.T) {
 			server := httptest.NewServer(protected(one.asked(client), one.requirements()))
 			defer server.Close()
-			answer := get(t, server.URL, "Bearer "+one.Name+"~http")
+			answer := get(t, server.URL, "Bearer "+one.presented())
 			if one.Client.Outcome == "token" {
 				equal(t, answer.status, http.StatusOK)
 				equal(t, answer.body, one.Client.Token.ClaimsJSON)
@@ -199,8 +207,8 @@ func TestCasesByInterceptor(t *testing.T) {
 	for _, one := range table.Cases {
 		t.Run(one.Name, func(t *testing.T) {
 			service := serve(t, one.asked(client), one.requirements())
-			for kind, invoke := range service.kinds() {
-				ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+one.Name+"~"+kind)
+			for _, invoke := range service.kinds() {
+				ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+one.presented())
 				answer := status.Convert(invoke(ctx))
 				if one.Client.Outcome == "token" {
 					equal(t, answer.Code(), codes.OK)
@@ -467,6 +475,10 @@ func (s *service) handle(ctx context.Context) error {
 		return s.validate(ctx)
 	}
 	token, _ := jwtsidecar.TokenFromContext(ctx)
-	s.tokens <- token
-	return nil
+	select {
+	case s.tokens <- token:
+		return nil
+	default:
+		return status.Error(codes.Aborted, "the token of the last call was not looked at")
+	}
 }
