@@ -146,5 +146,4 @@ final class Table {
       return row.get("name").getAsString();
     }
   }
-
 }
