@@ -4,6 +4,8 @@ import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.ManagedChannelRegistry;
+import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
@@ -35,7 +37,7 @@ final class Address {
       return unix(Path.of(address.substring(UNIX.length())), credentials);
     }
     if (HOST_AND_PORT.matcher(address).matches()) {
-      return Grpc.newChannelBuilder("dns:///" + address, credentials);
+      return Grpc.newChannelBuilder(target("dns", "/" + address), credentials);
     }
     throw new IllegalArgumentException(
         "an address is unix:PATH or host:port, not \"" + address + "\"");
@@ -43,12 +45,23 @@ final class Address {
 
   private static ManagedChannelBuilder<?> unix(Path path, ChannelCredentials credentials) {
     try {
-      URI target = new URI("unix", null, path.toAbsolutePath().toString(), null);
-      // gRPC would make the path the authority, which servers refuse.
-      return Grpc.newChannelBuilder(target.toString(), credentials).overrideAuthority("localhost");
+      ManagedChannelBuilder<?> channel =
+          Grpc.newChannelBuilder(target("unix", path.toAbsolutePath().toString()), credentials);
+      if (channel instanceof NettyChannelBuilder netty) {
+        // It is for TCP: netty would warn of it at each connection.
+        netty.withOption(ChannelOption.SO_KEEPALIVE, null);
+      }
+      // gRPC would make the path the authority.
+      return channel.overrideAuthority("localhost");
     } catch (ManagedChannelRegistry.ProviderNotFoundException e) {
       throw new UnsupportedOperationException(
           "Unix sockets need Linux on x86_64 or aarch64; give host:port here", e);
+    }
+  }
+
+  private static String target(String scheme, String path) {
+    try {
+      return new URI(scheme, "", path, null).toString();
     } catch (URISyntaxException e) {
       throw new IllegalArgumentException(e);
     }

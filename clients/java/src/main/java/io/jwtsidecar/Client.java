@@ -38,13 +38,19 @@ public final class Client implements AutoCloseable {
   private static final Duration DEADLINE = Duration.ofSeconds(1);
   private static final Duration KEEP_ALIVE = Duration.ofSeconds(30);
 
+  private final String address;
   private final ManagedChannel channel;
   private final Reconnection reconnection;
   private final CallOptions options;
   private final Duration deadline;
 
   private Client(
-      ManagedChannel channel, Reconnection reconnection, CallOptions options, Duration deadline) {
+      String address,
+      ManagedChannel channel,
+      Reconnection reconnection,
+      CallOptions options,
+      Duration deadline) {
+    this.address = address;
     this.channel = channel;
     this.reconnection = reconnection;
     this.options = options;
@@ -80,7 +86,7 @@ public final class Client implements AutoCloseable {
    * @throws IllegalArgumentException unless it is positive
    */
   public Client withDeadline(Duration deadline) {
-    return new Client(channel, reconnection, options, positive(deadline));
+    return new Client(address, channel, reconnection, options, positive(deadline));
   }
 
   /**
@@ -183,7 +189,7 @@ public final class Client implements AutoCloseable {
 
   private SidecarException failed(StatusRuntimeException failure) {
     reconnection.after(failure.getStatus());
-    return Failures.of(failure);
+    return Failures.of(failure, address);
   }
 
   private CallOptions timed() {
@@ -289,7 +295,7 @@ public final class Client implements AutoCloseable {
               .enableRetry()
               .keepAliveTime(KEEP_ALIVE.toSeconds(), TimeUnit.SECONDS)
               .build();
-      return new Client(channel, new Reconnection(channel), options, deadline);
+      return new Client(address, channel, new Reconnection(channel), options, deadline);
     }
   }
 }

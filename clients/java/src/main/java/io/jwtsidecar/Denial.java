@@ -33,10 +33,11 @@ final class Denial {
     return body.toString();
   }
 
-  /** What nobody is told; a refusal is no matter for the log. */
+  /** What the caller is not told, in one line; a refusal is no matter for the log. */
   static void log(Logger log, SidecarException why) {
     if (!(why instanceof TokenRefusedException)) {
-      log.log(Level.ERROR, "a token can't be checked", why);
+      String cause = why.getCause() == null ? "" : " (" + why.getCause() + ")";
+      log.log(Level.ERROR, "a token can't be checked: " + why.getMessage() + cause);
     }
   }
 

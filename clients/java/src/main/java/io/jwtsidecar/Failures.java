@@ -21,10 +21,10 @@ final class Failures {
    * anything else may send back what it was sent. So the cause is what failed in this process, if
    * anything.
    */
-  static SidecarException of(StatusRuntimeException failure) {
+  static SidecarException of(StatusRuntimeException failure, String address) {
     Status status = failure.getStatus();
     Optional<ErrorInfo> info = errorInfo(failure);
-    String text = "the call ended with " + status.getCode();
+    String text = "the call to " + address + " ended with " + status.getCode();
     if (info.isPresent()) {
       text += " " + info.get().getReason() + ": " + status.getDescription();
     }

@@ -16,7 +16,11 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import java.util.stream.Stream;
 import org.eclipse.jetty.ee10.servlet.FilterHolder;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
@@ -25,6 +29,7 @@ import org.eclipse.jetty.server.Server;
 import org.eclipse.jetty.server.ServerConnector;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -37,6 +42,7 @@ class BearerFilterTest {
           .address(Sidecar.scripted().address())
           .deadline(Duration.ofSeconds(10))
           .build();
+  private static final EnumSet<DispatcherType> REQUESTS = EnumSet.of(DispatcherType.REQUEST);
   private static final Server SERVER = new Server();
   private static final AtomicInteger SERVED = new AtomicInteger();
 
@@ -65,8 +71,6 @@ class BearerFilterTest {
     SERVER.setHandler(context);
     SERVER.start();
   }
-
-  private static final EnumSet<DispatcherType> REQUESTS = EnumSet.of(DispatcherType.REQUEST);
 
   private static FilterHolder filter(Table.Case row) {
     Client client = row.hangs() ? CLIENT.withDeadline(Duration.ofMillis(300)) : CLIENT;
@@ -126,6 +130,43 @@ class BearerFilterTest {
     assertEquals(401, response.statusCode());
     assertTrue(response.body().contains("\"REASON_" + row.reason() + "\""), response.body());
     assertFalse(response.headers().firstValue("WWW-Authenticate").orElse("").isEmpty());
+  }
+
+  @Test
+  void logsWhyATokenCantBeCheckedAndNoToken() throws Exception {
+    Logger logger = Logger.getLogger(BearerFilter.class.getName());
+    Log log = new Log();
+    logger.addHandler(log);
+    try {
+      get("/headers", List.of("Bearer status-invalid-argument~log"));
+      get("/headers", List.of("Bearer no-such-case~log"));
+      get("/headers", List.of("Bearer refused-expired~log"));
+    } finally {
+      logger.removeHandler(log);
+    }
+    String start = "a token can't be checked: the call to " + Sidecar.scripted().address();
+    assertEquals(
+        List.of(
+            start + " ended with INVALID_ARGUMENT FIELD_INVALID: why",
+            start + " ended with UNKNOWN"),
+        log.messages);
+  }
+
+  /** What was logged. */
+  private static final class Log extends Handler {
+
+    private final List<String> messages = new CopyOnWriteArrayList<>();
+
+    @Override
+    public void publish(LogRecord record) {
+      messages.add(record.getMessage());
+    }
+
+    @Override
+    public void flush() {}
+
+    @Override
+    public void close() {}
   }
 
   private static HttpResponse<String> get(String path, List<String> authorization)

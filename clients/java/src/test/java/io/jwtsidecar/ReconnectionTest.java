@@ -1,0 +1,79 @@
+package io.jwtsidecar;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import io.grpc.CallOptions;
+import io.grpc.ClientCall;
+import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+
+/** How soon a channel connects again. */
+class ReconnectionTest {
+
+  private final Resets channel = new Resets();
+  private final Reconnection reconnection = new Reconnection(channel);
+
+  @Test
+  void endsTheWaitOnceForManyFailures() {
+    for (int call = 0; call < 100; call++) {
+      reconnection.after(Status.UNAVAILABLE);
+    }
+    assertEquals(1, channel.count);
+  }
+
+  @Test
+  void leavesAConnectionAloneThatWorks() {
+    reconnection.after(Status.DEADLINE_EXCEEDED);
+    reconnection.after(Status.INVALID_ARGUMENT);
+    assertEquals(0, channel.count);
+  }
+
+  /** Counts what it is asked for. */
+  private static final class Resets extends ManagedChannel {
+
+    private int count;
+
+    @Override
+    public void resetConnectBackoff() {
+      count++;
+    }
+
+    @Override
+    public <Q, A> ClientCall<Q, A> newCall(MethodDescriptor<Q, A> method, CallOptions options) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public String authority() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public ManagedChannel shutdown() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public ManagedChannel shutdownNow() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public boolean isShutdown() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public boolean isTerminated() {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public boolean awaitTermination(long timeout, TimeUnit unit) {
+      throw new UnsupportedOperationException();
+    }
+  }
+}
