@@ -71,7 +71,7 @@ public final class BearerInterceptor implements ServerInterceptor {
                 Context passed = context.withValue(TOKEN, Objects.requireNonNull(token));
                 start(listener, call, () -> Contexts.interceptCall(passed, call, headers, next));
               } else {
-                deny(listener, call, failure);
+                deny(listener, call, context, failure);
               }
             });
     return listener;
@@ -99,9 +99,12 @@ public final class BearerInterceptor implements ServerInterceptor {
   }
 
   private static <Q> void deny(
-      DeferredListener<Q> listener, ServerCall<Q, ?> call, Throwable failure) {
+      DeferredListener<Q> listener, ServerCall<Q, ?> call, Context context, Throwable failure) {
     if (failure instanceof SidecarException why) {
-      Denial.log(LOG, why);
+      // A caller that has hung up ended the call to the sidecar too: that is no outage.
+      if (!context.isCancelled()) {
+        Denial.log(LOG, why);
+      }
       end(listener, call, why.grpcStatus().toStatus().withDescription(Denial.message(why)));
     } else {
       LOG.log(Level.ERROR, "a token can't be checked", failure);

@@ -3,15 +3,15 @@ package io.jwtsidecar;
 import io.grpc.CallCredentials;
 import io.grpc.Metadata;
 import io.grpc.Status;
+import java.util.concurrent.Callable;
 import java.util.concurrent.Executor;
-import java.util.function.Supplier;
 
 /** Shows the sidecar who calls: {@code authorization: Bearer TOKEN} in each call. */
 final class CallerToken extends CallCredentials {
 
-  private final Supplier<String> token;
+  private final Callable<String> token;
 
-  CallerToken(Supplier<String> token) {
+  CallerToken(Callable<String> token) {
     this.token = token;
   }
 
@@ -21,8 +21,8 @@ final class CallerToken extends CallCredentials {
         () -> {
           Metadata headers = new Metadata();
           try {
-            headers.put(BearerToken.METADATA, "Bearer " + token.get());
-          } catch (RuntimeException e) {
+            headers.put(BearerToken.METADATA, "Bearer " + token.call());
+          } catch (Exception e) {
             applier.fail(Status.UNAUTHENTICATED.withCause(e));
             return;
           }

@@ -19,10 +19,10 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
-import java.util.function.Supplier;
 
 /**
  * Asks the jwt-sidecar. It holds one channel: make one for the life of the process. Safe for
@@ -66,7 +66,7 @@ public final class Client implements AutoCloseable {
   }
 
   /**
-   * A client of this address; it connects at its first call.
+   * A client of this address. It connects by itself, now and again whenever it has to.
    *
    * @param address {@code unix:PATH} or {@code host:port}
    * @throws IllegalArgumentException for any other form
@@ -276,9 +276,9 @@ public final class Client implements AutoCloseable {
 
     /**
      * The token that the sidecar's listener asks of its callers. Asked for at each call, so that it
-     * may change.
+     * may change; where that fails, the call ends with {@link CallRejectedException}.
      */
-    public Builder callerToken(Supplier<String> token) {
+    public Builder callerToken(Callable<String> token) {
       options = options.withCallCredentials(new CallerToken(Objects.requireNonNull(token)));
       return this;
     }
@@ -295,6 +295,8 @@ public final class Client implements AutoCloseable {
               .enableRetry()
               .keepAliveTime(KEEP_ALIVE.toSeconds(), TimeUnit.SECONDS)
               .build();
+      // Connects now, so that the first call does not pay for it.
+      channel.getState(true);
       return new Client(address, channel, new Reconnection(channel), options, deadline);
     }
   }

@@ -156,22 +156,6 @@ class BearerInterceptorTest {
   }
 
   @Test
-  void asksTheSidecarNoLongerThanTheCallerWaits() throws Exception {
-    try (Service service = Service.start(new BearerInterceptor(CLIENT))) {
-      CompletableFuture<Throwable> ended = new CompletableFuture<>();
-      ClientCalls.asyncUnaryCall(
-          service
-              .caller("Bearer hangs~caller")
-              .newCall(CLAIMS, CallOptions.DEFAULT.withDeadlineAfter(200, TimeUnit.MILLISECONDS)),
-          SubjectReference.getDefaultInstance(),
-          new Ending(ended));
-      assertEquals(
-          Status.Code.DEADLINE_EXCEEDED,
-          Status.fromThrowable(ended.get(5, TimeUnit.SECONDS)).getCode());
-    }
-  }
-
-  @Test
   void endsACallWhoseHandlerFails() throws Exception {
     try (Service service = Service.start(new BearerInterceptor(CLIENT))) {
       Channel caller = service.caller("Bearer valid~fail");

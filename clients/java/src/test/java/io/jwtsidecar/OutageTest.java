@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.Context;
 import io.grpc.Grpc;
 import io.grpc.InsecureServerCredentials;
 import io.grpc.Metadata;
@@ -29,6 +30,7 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -176,6 +178,23 @@ class OutageTest {
       Thread.currentThread().interrupt();
       assertThrows(SidecarUnavailableException.class, () -> client.validate("hangs~interrupted"));
       assertTrue(Thread.interrupted());
+    }
+  }
+
+  @Test
+  void nobodyWaitsForTheAnswer() throws Exception {
+    try (Client client = Client.create(Sidecar.scripted().address());
+        Context.CancellableContext caller = Context.current().withCancellation()) {
+      CompletableFuture<io.jwtsidecar.Token> answer =
+          caller.call(
+              () ->
+                  client
+                      .withDeadline(Duration.ofHours(1))
+                      .validateAsync("hangs~cancelled", Requirements.none()));
+      caller.cancel(null);
+      ExecutionException why =
+          assertThrows(ExecutionException.class, () -> answer.get(5, TimeUnit.SECONDS));
+      assertInstanceOf(SidecarUnavailableException.class, why.getCause());
     }
   }
 

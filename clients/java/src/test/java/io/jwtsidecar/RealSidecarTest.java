@@ -179,7 +179,7 @@ class RealSidecarTest {
             overTls()
                 .callerToken(
                     () -> {
-                      throw new IllegalStateException("there is no token");
+                      throw new IOException("there is no token");
                     })
                 .build()) {
       assertEquals("alice", known.validate(token).subject());
