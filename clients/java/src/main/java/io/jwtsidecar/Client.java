@@ -113,6 +113,7 @@ public final class Client implements AutoCloseable {
    * Token} or with a {@link SidecarException}, on a thread of gRPC's that may block.
    */
   public CompletableFuture<Token> validateAsync(String token, Requirements requirements) {
+    reconnection.beforeCall();
     CompletableFuture<Token> future = new CompletableFuture<>();
     ClientCalls.asyncUnaryCall(
         channel.newCall(Rpc.VALIDATE, timed()),
@@ -180,6 +181,7 @@ public final class Client implements AutoCloseable {
   }
 
   private <Q, A> A call(MethodDescriptor<Q, A> method, Q request) {
+    reconnection.beforeCall();
     try {
       return ClientCalls.blockingUnaryCall(channel, method, timed(), request);
     } catch (StatusRuntimeException e) {
@@ -188,7 +190,6 @@ public final class Client implements AutoCloseable {
   }
 
   private SidecarException failed(StatusRuntimeException failure) {
-    reconnection.after(failure.getStatus());
     return Failures.of(failure, address);
   }
 

@@ -1,13 +1,13 @@
 package io.jwtsidecar;
 
+import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
-import io.grpc.Status;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Has a channel connect again soon after a failure. gRPC by itself waits up to two minutes, all of
- * which a service would refuse everybody though its sidecar is back.
+ * Has a channel that lost its sidecar connect again when it is needed. gRPC by itself waits up to
+ * two minutes, all of which a service would refuse everybody though its sidecar is back.
  */
 final class Reconnection {
 
@@ -20,11 +20,11 @@ final class Reconnection {
     this.channel = channel;
   }
 
-  /** Ends the wait, at most once a second. */
-  void after(Status failure) {
+  /** Ends the wait, at most once a second, so that the call's next attempt finds a connection. */
+  void beforeCall() {
     long before = latest.get();
     long now = System.nanoTime();
-    if (failure.getCode() == Status.Code.UNAVAILABLE
+    if (channel.getState(false) == ConnectivityState.TRANSIENT_FAILURE
         && now - before >= INTERVAL_NANOS
         && latest.compareAndSet(before, now)) {
       channel.resetConnectBackoff();

@@ -146,7 +146,7 @@ class OutageTest {
     String address = "unix:" + directory.resolve("sidecar.sock");
     try (Client client = Client.create(address)) {
       Sidecar before = Sidecar.scripted(address);
-      client.validate("valid");
+      untilItAnswers(client);
       before.close();
       assertThrows(SidecarUnavailableException.class, () -> client.validate("valid"));
       Sidecar after = Sidecar.scripted(address);

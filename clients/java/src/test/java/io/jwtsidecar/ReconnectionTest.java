@@ -4,11 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
+import io.grpc.ConnectivityState;
 import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
-import io.grpc.Status;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** How soon a channel connects again. */
 class ReconnectionTest {
@@ -17,24 +19,32 @@ class ReconnectionTest {
   private final Reconnection reconnection = new Reconnection(channel);
 
   @Test
-  void endsTheWaitOnceForManyFailures() {
+  void endsTheWaitOnceForManyCalls() {
+    channel.state = ConnectivityState.TRANSIENT_FAILURE;
     for (int call = 0; call < 100; call++) {
-      reconnection.after(Status.UNAVAILABLE);
+      reconnection.beforeCall();
     }
     assertEquals(1, channel.count);
   }
 
-  @Test
-  void leavesAConnectionAloneThatWorks() {
-    reconnection.after(Status.DEADLINE_EXCEEDED);
-    reconnection.after(Status.INVALID_ARGUMENT);
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "TRANSIENT_FAILURE")
+  void leavesOtherChannelsAlone(ConnectivityState state) {
+    channel.state = state;
+    reconnection.beforeCall();
     assertEquals(0, channel.count);
   }
 
   /** Counts what it is asked for. */
   private static final class Resets extends ManagedChannel {
 
+    private ConnectivityState state;
     private int count;
+
+    @Override
+    public ConnectivityState getState(boolean requestConnection) {
+      return state;
+    }
 
     @Override
     public void resetConnectBackoff() {
