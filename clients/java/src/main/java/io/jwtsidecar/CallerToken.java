@@ -1,0 +1,32 @@
+package io.jwtsidecar;
+
+import io.grpc.CallCredentials;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executor;
+
+/** Shows the sidecar who calls: {@code authorization: Bearer TOKEN} in each call. */
+final class CallerToken extends CallCredentials {
+
+  private final Callable<String> token;
+
+  CallerToken(Callable<String> token) {
+    this.token = token;
+  }
+
+  @Override
+  public void applyRequestMetadata(RequestInfo call, Executor executor, MetadataApplier applier) {
+    executor.execute(
+        () -> {
+          Metadata headers = new Metadata();
+          try {
+            headers.put(BearerToken.METADATA, "Bearer " + token.call());
+          } catch (Exception e) {
+            applier.fail(Status.UNAUTHENTICATED.withCause(e));
+            return;
+          }
+          applier.apply(headers);
+        });
+  }
+}
