@@ -71,6 +71,7 @@ async def serve(address: str) -> None:
         return await give(script.next_answer(request.token), context)
 
     server = grpc.aio.server()
+    handler: grpc.RpcMethodHandler[messages.ValidateTokenRequest, bytes]
     handler = grpc.unary_unary_rpc_method_handler(
         validate, request_deserializer=messages.ValidateTokenRequest.FromString
     )

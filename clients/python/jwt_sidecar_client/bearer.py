@@ -21,9 +21,10 @@ def bearer_token(authorization: Sequence[str]) -> str:
         raise TokenRefused("TOKEN_MALFORMED", "the request has more than one Authorization header")
     value = authorization[0] if authorization else ""
     scheme = _BEARER.match(value)
-    token = value[scheme.end() :].lstrip(" ") if scheme else ""
+    rest = value[scheme.end() :] if scheme else ""
+    token = rest.lstrip(" ")
     if not token:
         raise TokenRefused("TOKEN_MISSING", "the request shows no Bearer token")
-    if not _B64TOKEN.fullmatch(token):
-        raise TokenRefused("TOKEN_MALFORMED", "behind Bearer is something other than one token")
+    if token == rest or not _B64TOKEN.fullmatch(token):
+        raise TokenRefused("TOKEN_MALFORMED", "behind Bearer is not spaces and one token")
     return token
