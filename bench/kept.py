@@ -15,7 +15,7 @@ from sidecar.config.snapshot import build
 from sidecar.token.dpop import REUSABLE
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verdict, Verified
-from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
+from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens, digest_of
 from sidecar.token.validator import validate
 
 KEPT: Final = 100_000
@@ -26,21 +26,24 @@ def main(configuration: str) -> None:
     """Verifies and answers for tokens of the consumer, which are the quickest to make."""
     snapshot = build(load(configuration, {}).settings, generated={})
     seen = SeenTokens(VerifiedTokens(KEPT, 3600.0), RefusedTokens(1, 1.0))
-    used, tokens, now = ProofMemory(REUSABLE), Tokens(), time.time()
+    used, tokens = ProofMemory(REUSABLE), Tokens()
     before = 0.0
     for number in range(KEPT + _WARM_UP):
         if number == _WARM_UP:
             before = _resident()
-        _keep(validate(Request(tokens.new("HS256")), snapshot, now, used, seen))
+        token = tokens.new("HS256")
+        _keep(token, validate(Request(token), snapshot, time.time(), used, seen), seen)
     if len(seen.verified) != KEPT:
         raise RuntimeError(f"only {len(seen.verified)} are kept")
     print(_resident() - before)
 
 
-def _keep(verdict: Verdict) -> None:
+def _keep(token: str, verdict: Verdict, seen: SeenTokens) -> None:
     """As ValidateToken does."""
-    if isinstance(verdict, Verified):
-        verdict.keep(b"", validate_response(verdict).SerializeToString())
+    if not isinstance(verdict, Verified) or verdict.grounds is None:
+        raise RuntimeError("a token is not kept")
+    answer = validate_response(verdict).SerializeToString()
+    seen.verified.keep(digest_of(token), b"", verdict.grounds, verdict.issuer_name, answer)
 
 
 def _resident() -> float:

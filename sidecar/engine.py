@@ -18,7 +18,7 @@ from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.outside import Outside, Question, Unanswered
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.request import Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import (
     Reference,
     Revocation,
@@ -137,7 +137,7 @@ class Engine:
         """The answer that this question about a token had, where all it was judged by holds.
 
         That is what `decide` would come to, at a fraction of its cost. `asked` is what was given
-        to `Verified.keep`.
+        to `keep`.
         """
         if self.seen_tokens is None or self.decisions.passed:
             return None
@@ -145,6 +145,12 @@ class Engine:
         return self.seen_tokens.verified.again(
             digest_of(token), asked, self.snapshot.mark, revocations, self._now()
         )
+
+    def keep(self, token: str, asked: object, verdict: Verdict, answer: bytes) -> None:
+        """Has an answer given `again`, where the token passed and nothing speaks against it."""
+        if isinstance(verdict, Verified) and verdict.grounds and self.seen_tokens:
+            verified = self.seen_tokens.verified
+            verified.keep(digest_of(token), asked, verdict.grounds, verdict.issuer_name, answer)
 
     def decided(
         self, surface: str, verdict: Verdict | None, seconds: float, about: Callable[[], About]

@@ -1,6 +1,7 @@
 """A running sidecar: one configuration after the other, on its listeners and in its store."""
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
@@ -282,6 +283,10 @@ class Sidecar:
         if settings.log != old.settings.log:
             logs.set_up(settings.log.level, settings.log.format)
         await old.close()
+        if gc.get_freeze_count():
+            # As at the start of the process: what a configuration is made of lives on, and may be a
+            # million objects, which the collector would go through in the middle of calls.
+            gc.freeze()
         await self.listeners.change(settings.listeners, settings.shutdown.grace)
         await self._http.change(settings.http)
         await self._set_health()

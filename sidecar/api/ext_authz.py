@@ -25,7 +25,7 @@ from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
 from sidecar.token.reason import CallFailed, ErrorReason
-from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.request import Refusal, Request, Verdict
 
 _REPLACE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _CODES: Final = {
@@ -62,7 +62,7 @@ class Authorization:
                     return kept.answer
                 answer = await self._judged(asked, policy, context)
                 response = serialized(answer, policy)
-                _keep(question, answer, response)
+                self._keep(asked.credential.token, question, answer, response)
             else:
                 answer = asked
                 response = serialized(answer, policy)
@@ -87,6 +87,12 @@ class Authorization:
 
         return await judged(asked, policy, decide)
 
+    def _keep(self, token: str, question: object, answer: Answer, response: bytes) -> None:
+        """Has it given again; where a header is left out, that is to be counted each time."""
+        verdict, outcome = answer.verdict, answer.outcome
+        if verdict is not None and isinstance(outcome, Admission) and not outcome.left_out:
+            self._engine.keep(token, question, verdict, response)
+
     async def _conclude(self, answer: Answer, policy: Policy, context: Any) -> None:
         """What follows beside the answer; an outage may end the call, for Envoy to decide."""
         outcome = answer.outcome
@@ -95,13 +101,6 @@ class Authorization:
                 await abort(context, CallFailed(ErrorReason.STORE_UNAVAILABLE, _why(answer)))
         elif outcome.left_out:
             self._engine.note_left_out(outcome.left_out)
-
-
-def _keep(question: object, answer: Answer, response: bytes) -> None:
-    """Has the response given again; where a header is left out, it is to be counted each time."""
-    verdict, outcome = answer.verdict, answer.outcome
-    if isinstance(verdict, Verified) and isinstance(outcome, Admission) and not outcome.left_out:
-        verdict.keep(question, response)
 
 
 def _failed(policy: Policy) -> tuple[Answer, bytes]:

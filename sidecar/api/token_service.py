@@ -56,8 +56,7 @@ class TokenService:
             "grpc", verdict, seconds, lambda: about_call(request.client_address, context)
         )
         answer = validate_response(verdict).SerializeToString()
-        if isinstance(verdict, Verified):
-            verdict.keep(asked, answer)
+        engine.keep(token, asked, verdict, answer)
         return answer
 
     async def explain_token(

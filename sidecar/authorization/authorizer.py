@@ -14,7 +14,7 @@ from sidecar.authorization.policy import Policy
 from sidecar.authorization.proof import find_proof
 from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules, is_one_host
 from sidecar.token.reason import Reason, Refused
-from sidecar.token.request import Demand, Proof, Refusal, Request, Verdict, Verified
+from sidecar.token.request import NO_PROOF, Demand, Proof, Refusal, Request, Verdict, Verified
 from sidecar.token.words import listed, quoted
 
 Decide = Callable[[Request], Awaitable[Verdict]]
@@ -45,12 +45,12 @@ class Asked:
     proof: Proof
 
     def question(self, policy: Policy) -> object:
-        """What the answer depends on beside the token, as `Verified.keep` wants it told apart."""
+        """What the answer depends on beside the token, as `VerifiedTokens.keep` wants it."""
         taken = self.credential.removal
         return (
             policy.mark,
-            self.rule,
-            self.proof,
+            self.rule.title,
+            self.proof is NO_PROOF,
             taken.headers,
             taken.query_parameters,
             tuple(taken.set_headers.items()),

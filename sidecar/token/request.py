@@ -7,11 +7,10 @@ from typing import Any, Final, Protocol
 
 from sidecar.token import base64url
 from sidecar.token.addresses import AddressRules
-from sidecar.token.again import Grounds, kept
+from sidecar.token.again import Grounds
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.jws import Jws
 from sidecar.token.reason import DpopError, Reason
-from sidecar.token.seen import Seen
 from sidecar.token.snapshot import Consumer
 from sidecar.token.words import listed
 
@@ -135,20 +134,8 @@ class Verified:
     issue_time: float | None
     not_before_time: float | None
     expire_time: float | None
-    seen: Seen | None = field(default=None, repr=False, compare=False)
-    """What is remembered of it; None where nothing is."""
     grounds: Grounds | None = field(default=None, repr=False, compare=False)
     """Why the same answer may be given again; None where the checks must run again."""
-
-    def keep(self, asked: object, answer: bytes) -> None:
-        """Has this answer given again to the same question, as long as its grounds hold.
-
-        `asked` must tell apart all that was asked with this token, and all that the answer depends
-        on beside it. It need not hold the client's address, nor what a condition reads: where
-        these count, no answer is kept.
-        """
-        if self.seen is not None and self.grounds is not None:
-            self.seen.keep(kept(asked, self.issuer_name, answer, self.grounds))
 
     @property
     def claims_json(self) -> bytes:

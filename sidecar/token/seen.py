@@ -1,63 +1,58 @@
-"""Tokens that were seen before: what they say, and which key verified them, or did not.
+"""Tokens that were seen before: which key verified them, or did not, and what was answered.
 
-Nothing here is a verdict. What is kept follows from a token's bytes and from keys alone: its parsed
-parts, and whether a signature holds. Every check is still made on every call, and what is kept
-counts only where the keys that would be tried are the very ones that were.
+Nothing here is a verdict. What is kept of a token follows from its bytes and from keys alone, and
+counts only where the keys that would be tried are the very ones that were. Every check is still
+made on every call; `sidecar.token.again` says how that is where an answer is given again.
 """
 
 import hashlib
-import sys
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sidecar.token.again import Kept
+from sidecar.token.again import Grounds, Kept, KeptAnswers
 from sidecar.token.jws import Jws
 from sidecar.token.key import Key
 
 MOST_BYTES: Final = 144 * 1024 * 1024
-"""Of the tokens that are remembered as verified, roughly."""
-_OF_AN_ENTRY: Final = 800
-"""Bytes, beside those that grow with the token."""
+"""Of all that is remembered of verified tokens, roughly."""
+_OF_A_TOKEN: Final = 260
+"""Bytes in memory, whatever its length."""
 _MOST_SHARED: Final = 1000
-_ALIKE: Final = frozenset({"iss", "aud", "scope", "client_id", "azp", "typ"})
-"""Claims that many tokens have with the same value."""
+"""Headers, and ways of verification, that many tokens have in common."""
+_MOST_PARSED: Final = 1000
+"""Tokens whose claims stay parsed, for those whose answers can't be given again."""
+_END_AND_WAY: Final = struct.Struct("<dQ")
+"""When a token is forgotten, and the number of the way in which it was verified."""
 
 Keys = tuple[Key, ...]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Seen:
-    """A token that was verified."""
+    """What is known of a token that was verified."""
 
-    jws: Jws
-    """Without its bytes: they come with each call."""
     tried: Keys
     """The keys that were tried for it."""
     key: Key
     """The one of them that verified it."""
-    max_depth: int
-    """Of the nesting that it was parsed with."""
     ends: float
     """When it is forgotten, in seconds since the epoch."""
-    size: int
-    kept: Kept | None = None
-    """The answer to what was asked last."""
-    kept_before: Kept | None = None
-    """That to another question: a proxy and the service behind it may take turns."""
+    jws: Jws | None
+    """Its parsed parts, without the bytes; None where they are to be parsed again."""
 
-    def keep(self, kept: Kept) -> None:
-        """Keeps an answer, and the last one to another question."""
-        if self.kept is not None and self.kept.asked != kept.asked:
-            self.kept_before = self.kept
-        self.kept = kept
+
+_Way = tuple[Keys, Key, int]
+"""The keys that were tried, the one that verified, and the depth that was parsed with."""
 
 
 class VerifiedTokens:
     """Tokens that were verified, by their digest; the one that was not seen longest goes first.
 
-    Times are in seconds since the epoch, as everywhere here.
+    Times are in seconds since the epoch, as everywhere here. As there may be very many, what is
+    kept of each are bytes, which the collector of garbage does not look at.
     """
 
     def __init__(self, capacity: int, ttl: float, most_bytes: int = MOST_BYTES) -> None:
@@ -66,32 +61,37 @@ class VerifiedTokens:
         self.misses = 0
         self._ttl = ttl
         self._most_bytes = most_bytes
-        self._bytes = 0
-        self._seen: OrderedDict[bytes, Seen] = OrderedDict()
+        self._tokens: OrderedDict[bytes, bytes] = OrderedDict()
+        self._answers = KeptAnswers()
+        self._ways: dict[int, _Way] = {}
+        self._way_numbers: dict[_Way, int] = {}
+        self._last_way = 0
         self._headers: dict[int, dict[bytes, Mapping[str, Any]]] = {}
-        self._texts: dict[str, str] = {}
+        self._parsed: OrderedDict[bytes, Jws] = OrderedDict()
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._seen)
+        return len(self._tokens)
 
     def get(self, digest: bytes, max_depth: int, now: float) -> Seen | None:
         """What is known of a token, where it may still be nested so deep."""
-        seen = self._seen.get(digest)
-        if seen is None:
+        entry = self._tokens.get(digest)
+        if entry is None:
             self.misses += 1
             return None
-        if now >= seen.ends or seen.max_depth != max_depth:
+        ends, number = _END_AND_WAY.unpack(entry)
+        way = self._ways.get(number)
+        if now >= ends or way is None or way[2] != max_depth:
             self.misses += 1
             self.forget(digest)
             return None
         self.hits += 1
-        self._seen.move_to_end(digest)
-        return seen
+        self._tokens.move_to_end(digest)
+        return Seen(way[0], way[1], ends, self._parsed.get(digest))
 
     def has(self, digest: bytes) -> bool:
         """Whether it is there; nothing is counted."""
-        return digest in self._seen
+        return digest in self._tokens
 
     def again(
         self, digest: bytes, asked: object, snapshot: object, revocations: int, now: float
@@ -100,19 +100,22 @@ class VerifiedTokens:
 
         What is not found here has missed nothing: the checks then look for the token.
         """
-        seen = self._seen.get(digest)
-        if seen is None or now >= seen.ends:
-            return None
-        kept = seen.kept
-        if kept is None or kept.asked != asked:
-            kept = seen.kept_before
-            if kept is None or kept.asked != asked:
-                return None
-        if not kept.holds(snapshot, revocations, now):
-            return None
-        self.hits += 1
-        self._seen.move_to_end(digest)
+        kept = self._answers.get(digest, asked, snapshot, revocations, now)
+        if kept is not None:
+            self.hits += 1
         return kept
+
+    def keep(
+        self, digest: bytes, asked: object, grounds: Grounds, issuer_name: str, answer: bytes
+    ) -> None:
+        """Has this answer given again to the same question, as long as its grounds hold.
+
+        `asked` must tell apart all that was asked with this token, and all that the answer depends
+        on beside it. It need not hold the client's address, nor what a condition reads: where
+        these count, there are no grounds.
+        """
+        self._answers.add(digest, asked, grounds, issuer_name, answer)
+        self._make_room()
 
     def headers(self, max_depth: int) -> dict[bytes, Mapping[str, Any]]:
         """The headers of verified tokens that are nested no deeper."""
@@ -125,34 +128,49 @@ class VerifiedTokens:
         ends = _end(token, now + self._ttl)
         if ends <= now or not self.capacity:
             return None
-        size = _OF_AN_ENTRY + 3 * len(token.payload)
-        seen = Seen(self._lean(token, max_depth), tried, key, max_depth, ends, size)
-        self.forget(digest)
-        self._seen[digest] = seen
-        self._bytes += size
-        while len(self._seen) > self.capacity or self._bytes > self._most_bytes:
-            self._bytes -= self._seen.popitem(last=False)[1].size
-        return seen
+        headers = self.headers(max_depth)
+        if len(headers) >= _MOST_SHARED:
+            headers.clear()
+        headers.setdefault(token.signing_input.partition(b".")[0], token.unverified_header)
+        self._tokens[digest] = _END_AND_WAY.pack(ends, self._way((tried, key, max_depth)))
+        self._tokens.move_to_end(digest)
+        self._make_room()
+        return Seen(tried, key, ends, token)
+
+    def parsed(self, digest: bytes, token: Jws) -> None:
+        """Keeps the parts of a token that was seen and had to be parsed again."""
+        self._parsed[digest] = Jws(token.unverified_header, token.unverified_claims, b"", b"", b"")
+        if len(self._parsed) > _MOST_PARSED:
+            self._parsed.popitem(last=False)
 
     def forget(self, digest: bytes) -> None:
-        """Forgets a token, if it is there."""
-        seen = self._seen.pop(digest, None)
-        if seen is not None:
-            self._bytes -= seen.size
+        """Forgets how a token was verified, if it is there."""
+        self._tokens.pop(digest, None)
+        self._parsed.pop(digest, None)
 
-    def _lean(self, token: Jws, max_depth: int) -> Jws:
-        """The same token in less memory: many share a header, and what their claims are called."""
-        headers = self.headers(max_depth)
-        for shared in (headers, self._texts):
-            if len(shared) >= _MOST_SHARED:
-                shared.clear()
-        claims = {sys.intern(name): value for name, value in token.unverified_claims.items()}
-        for name in _ALIKE & claims.keys():
-            if isinstance(value := claims[name], str):
-                claims[name] = self._texts.setdefault(value, value)
-        segment = token.signing_input.partition(b".")[0]
-        header = headers.setdefault(segment, token.unverified_header)
-        return Jws(header, claims, b"", b"", b"")
+    def _way(self, way: _Way) -> int:
+        """The number of a way; tokens of one that was forgotten are verified anew."""
+        number = self._way_numbers.get(way)
+        if number is None:
+            if len(self._ways) >= _MOST_SHARED:
+                self._ways.clear()
+                self._way_numbers.clear()
+            self._last_way += 1
+            number = self._way_numbers[way] = self._last_way
+            self._ways[number] = way
+        return number
+
+    def _make_room(self) -> None:
+        while len(self._tokens) > self.capacity:
+            self._tokens.popitem(last=False)
+        while len(self._answers) > self.capacity or self._bytes() > self._most_bytes:
+            if self._answers:
+                self._answers.forget_oldest()
+            else:
+                self._tokens.popitem(last=False)
+
+    def _bytes(self) -> int:
+        return self._answers.bytes + len(self._tokens) * _OF_A_TOKEN
 
 
 class RefusedTokens:

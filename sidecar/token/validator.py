@@ -210,7 +210,6 @@ def _verified(attempt: Attempt) -> Verified:
         attempt.issue_time,
         attempt.not_before_time,
         attempt.expire_time,
-        attempt.seen,
         _grounds(attempt),
     )
 

@@ -4,7 +4,7 @@ from sidecar.token import jws
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.claims import find
 from sidecar.token.reason import Reason, Refused
-from sidecar.token.seen import digest_of
+from sidecar.token.seen import VerifiedTokens, digest_of
 from sidecar.token.snapshot import Consumer, Consumers, Issuer
 from sidecar.token.stored import LONGEST_KEY, ConsumerQuestion
 from sidecar.token.words import listed, names, quoted
@@ -43,8 +43,15 @@ def _check_form(attempt: Attempt) -> None:
     else:
         attempt.digest = digest_of(token)
         attempt.seen = seen = memory.verified.get(attempt.digest, depth, attempt.now)
-        attempt.jws = seen.jws if seen else jws.parse(token, depth, memory.verified.headers(depth))
+        attempt.jws = seen.jws if seen and seen.jws else _parsed(attempt, memory.verified, depth)
     _choose_party(attempt)
+
+
+def _parsed(attempt: Attempt, verified: VerifiedTokens, depth: int) -> jws.Jws:
+    token = jws.parse(attempt.text, depth, verified.headers(depth))
+    if attempt.seen is not None:
+        verified.parsed(attempt.digest, token)
+    return token
 
 
 def _choose_party(attempt: Attempt) -> None:

@@ -1,5 +1,6 @@
 """The memory of tokens: bounded, in two parts, and never an answer by itself."""
 
+import gc
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sidecar.token import jws
 from sidecar.token.addresses import AddressRules, Networks, network_range
+from sidecar.token.again import Grounds, Kept
 from sidecar.token.checks.one_time import Use
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.keyset import KeySet
@@ -148,15 +150,83 @@ def test_the_token_that_was_not_seen_longest_goes_first() -> None:
 
 
 def test_they_are_bounded_by_bytes() -> None:
-    verified = VerifiedTokens(100, 600.0, most_bytes=5000)
+    verified = VerifiedTokens(100, 600.0, most_bytes=2000)
     for number in range(10):
         verified.add(bytes([number]), PARSED, KEYS, KEYS[0], 32, NOW)
-    assert 1 <= len(verified) <= 5
+    assert 1 <= len(verified) <= 7
     for number in range(10):
         verified.forget(bytes([number]))
     assert len(verified) == 0
     verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
     assert len(verified) == 1
+
+
+def kept(verified: VerifiedTokens, digest: bytes, asked: object = b"") -> Kept | None:
+    return verified.again(digest, asked, GROUNDS.snapshot, GROUNDS.revocations, NOW)
+
+
+GROUNDS = Grounds(object(), 0, NOW, NOW + 60.0)
+
+
+def test_answers_are_bounded_by_bytes_and_go_before_tokens() -> None:
+    """The one that was not given for longest goes first."""
+    verified = VerifiedTokens(100, 600.0, most_bytes=5000)
+    verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
+    for number in range(4):
+        verified.keep(bytes([number]), b"", GROUNDS, "corp", b"x" * 1000)
+        assert kept(verified, bytes([0])) == Kept("corp", b"x" * 1000)
+    assert [kept(verified, bytes([number])) is not None for number in range(4)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert len(verified) == 1
+
+
+def test_the_collector_of_garbage_has_nothing_to_look_at() -> None:
+    """With a hundred thousand tokens it would stop everything for a fifth of a second."""
+    verified, keys = VerifiedTokens(10_000, 600.0), key_set(CORP).keys
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(1000):
+        digest = digest_of(str(number))
+        verified.add(digest, PARSED, keys, keys[0], 32, NOW)
+        verified.keep(digest, b"", GROUNDS, "corp", b"x" * 400)
+    gc.collect()
+    assert len(gc.get_objects()) < before + 50
+
+
+def test_answers_are_as_many_as_tokens_may_be() -> None:
+    verified = VerifiedTokens(2, 600.0)
+    for number in range(5):
+        verified.keep(bytes([number]), b"", GROUNDS, "corp", b"x")
+    assert [kept(verified, bytes([number])) is not None for number in range(5)] == [
+        *[False] * 3,
+        *[True] * 2,
+    ]
+
+
+def test_many_different_questions_take_no_more_room_and_find_no_other_answer() -> None:
+    verified = VerifiedTokens(100, 600.0)
+    for number in range(10_000):
+        verified.keep(DIGEST, str(number), GROUNDS, "corp", str(number).encode())
+    found = [kept(verified, DIGEST, str(number)) for number in range(10_000)]
+    assert all(one is None or one.answer == str(n).encode() for n, one in enumerate(found))
+    assert 1 <= sum(one is not None for one in found) <= 100
+
+
+def test_ways_of_verification_that_are_too_many_are_verified_anew() -> None:
+    """Each rotation of keys brings one."""
+    verified = VerifiedTokens(10_000, 600.0)
+    for number in range(3000):
+        keys = key_set(CORP).keys
+        digest = str(number).encode()
+        verified.add(digest, PARSED, keys, keys[0], 32, NOW)
+        seen = verified.get(digest, 32, NOW)
+        assert seen is not None
+        assert seen.tried is keys
+    assert verified.get(b"0", 32, NOW) is None
 
 
 def test_a_token_that_alone_is_too_large_is_not_kept() -> None:
@@ -193,12 +263,17 @@ def test_without_room_nothing_is_kept(capacity: int) -> None:
 
 
 def test_an_entry_holds_neither_token_nor_signature() -> None:
-    verified = VerifiedTokens(10, 10.0)
-    seen = verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
+    verified = VerifiedTokens(10, 1000.0)
+    verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)
+    verified.parsed(DIGEST, PARSED)
+    seen = verified.get(DIGEST, 32, NOW)
     assert seen is not None
+    assert seen.jws is not None
     assert (seen.jws.signing_input, seen.jws.signature) == (b"", b"")
     assert seen.jws.unverified_claims == PARSED.unverified_claims
-    assert TOKEN.split(".")[2] not in repr(seen)
+    held = repr(vars(verified))
+    assert not any(part in held for part in TOKEN.split(".")[1:])
+    assert repr(PARSED.signature)[2:-1] not in held
 
 
 AUTHORS = (CORP, STRANGER, author(key_id="key-2", other=2))
@@ -400,9 +475,16 @@ class Twins(RuleBasedStateMachine):
         verdict = validate(*asked, self.seen, self.outside, self.revoked)
         assert verdict == fresh
         if isinstance(verdict, Verified):
-            verdict.keep(question(request), repr(verdict).encode())
+            self.keep(request, verdict)
             self.answered_again(request, fresh)
         return fresh
+
+    def keep(self, request: Request, verdict: Verified) -> None:
+        if verdict.grounds is not None:
+            digest, answer = digest_of(request.token), repr(verdict).encode()
+            self.seen.verified.keep(
+                digest, question(request), verdict.grounds, verdict.issuer_name, answer
+            )
 
     def answered_again(self, request: Request, fresh: Verdict) -> None:
         """What is answered without the checks is what they would say at this moment."""
