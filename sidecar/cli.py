@@ -8,6 +8,7 @@ import argparse
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, TypeAlias
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.disable()
     options = parser().parse_args(arguments)
     module, function = options.run
+    if module == "serve":
+        _until_it_serves()
     try:
         run: Callable[[argparse.Namespace], int] = getattr(
             importlib.import_module(f"sidecar.commands.{module}"), function
@@ -56,6 +59,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except KeyboardInterrupt:
         return 130
+
+
+def _until_it_serves() -> None:
+    """What signals do before there is anything to stop.
+
+    For the first process of a container the kernel drops them otherwise, and the end of its pod
+    would have to wait.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(DONE))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 class _Parser(argparse.ArgumentParser):

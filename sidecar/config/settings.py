@@ -37,7 +37,7 @@ class VerifiedCache(Section):
     """Tokens that were verified, so that their signatures need not be verified again."""
 
     entries: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
-    """At most so many; 0: none. Roughly 144 MiB is the most that they may take, answers included."""
+    """At most so many; 0: none. Roughly 144 MiB is the most that they may take."""
     ttl: Annotated[Duration, lasting("1s", "1d")] = Field(default="10m", validate_default=True)
     """Forgotten after this, or at `exp`."""
 

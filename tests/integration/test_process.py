@@ -422,3 +422,26 @@ async def test_the_http_face(configuration: Path) -> None:
             assert response.status == 200
         async with client.get("/check") as response:
             assert response.status == 404
+
+
+@pytest.mark.parametrize(
+    ("by", "status"),
+    [
+        pytest.param("SIGTERM", 0, id="SIGTERM ends it, with nothing to stop yet"),
+        pytest.param("SIGHUP", 7, id="SIGHUP has nothing to reload"),
+    ],
+)
+async def test_a_signal_before_it_serves(by: str, status: int) -> None:
+    code = f"""
+import os, signal, sys, types
+from sidecar import cli
+
+def serve(options):
+    os.kill(os.getpid(), signal.{by})
+    return 7
+
+sys.modules["sidecar.commands.serve"] = types.SimpleNamespace(serve=serve)
+sys.exit(cli.main(["serve"]))
+"""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await child.wait() == status
