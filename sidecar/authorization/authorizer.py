@@ -49,7 +49,7 @@ class Asked:
         taken = self.credential.removal
         return (
             policy.mark,
-            self.rule.title,
+            self.rule.mark,
             self.proof is NO_PROOF,
             taken.headers,
             taken.query_parameters,

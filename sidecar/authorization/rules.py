@@ -54,6 +54,8 @@ class Rule:
     condition: Expression | None = None
     addresses: AddressRules | None = None
     """Of the clients, whose request has a token or has none."""
+    mark: object = field(default_factory=object, init=False, repr=False, compare=False)
+    """Its own: what was answered under this rule is known by it."""
 
 
 DEFAULT: Final = Rule("the default rule")
