@@ -193,7 +193,7 @@ def _transport(settings: ListenerSettings) -> str:
 def _server(transport: str, services: Collection[str]) -> grpc.aio.Server:
     make: Callable[..., grpc.aio.Server]
     if transport == "native":
-        from pygrpc_native.aio import server as make
+        from sidecar.api.native import server as make
     else:
         from grpc.aio import server as make
     most = MAX_CHECK_BYTES if "ext_authz" in services else MAX_MESSAGE_BYTES

@@ -14,8 +14,9 @@ import pytest
 from aiohttp import web
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from sidecar import serve
 from sidecar.config import watching
-from sidecar.config.load import load
+from sidecar.config.load import Configuration, load
 from sidecar.generation import Generation
 from sidecar.serve import Sidecar
 from sidecar.v1 import admin_service_pb2 as admin
@@ -361,13 +362,24 @@ async def test_a_reload_under_load_drops_no_call_and_gives_no_wrong_answer(
         assert min(counts.values()) > 50
 
 
-async def test_a_caller_that_does_not_wait_leaves_no_half_reload(tmp_path: Path) -> None:
+async def test_a_caller_that_does_not_wait_leaves_no_half_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+    def reading(*arguments: Any) -> Configuration:
+        loop.call_soon_threadsafe(begun.set)
+        return load(*arguments)
+
     async with running(tmp_path, configured()) as one:
+        monkeypatch.setattr(serve, "load", reading)
         text = configured("new.sock", jack="n" * 32)
         (tmp_path / "jwt-sidecar.yaml").write_text(text)
-        stub, request = AdminServiceStub(one.channel), admin.ReloadConfigRequest()
-        with pytest.raises(grpc.aio.AioRpcError):
-            await stub.ReloadConfig(request, timeout=0.001)
+        call = AdminServiceStub(one.channel).ReloadConfig(admin.ReloadConfigRequest())
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
 
         async def is_done() -> bool:
             return (tmp_path / "new.sock").exists()
