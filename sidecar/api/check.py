@@ -15,17 +15,11 @@ from sidecar.api.about import about_http
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, authorize, denied
 from sidecar.authorization.denial import Denial
-from sidecar.authorization.forwarded import (
-    MOST_HEADER_BYTES,
-    Undescribed,
-    described,
-    for_upstream,
-)
-from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.forwarded import Undescribed, described, for_upstream
+from sidecar.authorization.http_request import MOST_HEADER_BYTES, HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
 
-PATH: Final = "/check"
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 log = logging.getLogger(__name__)
@@ -79,7 +73,7 @@ class Check:
         """What is wrong with the proxy is logged, but a client that tries it fills no log."""
         if problem not in self._complained:
             self._complained.add(problem)
-            log.warning("%s: %s (this is logged once)", PATH, problem)
+            log.warning("/check: %s (this is logged once)", problem)
         return _refused(400, problem, policy)
 
 

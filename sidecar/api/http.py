@@ -4,19 +4,21 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from sidecar.api.check import PATH as CHECK_PATH
-from sidecar.api.check import Check
 from sidecar.api.http_listener import Answering
 from sidecar.api.listener import binding, remove_socket
 from sidecar.api.openmetrics import CONTENT_TYPE
-from sidecar.authorization.forwarded import MOST_HEADER_BYTES
+from sidecar.authorization.http_request import MOST_HEADER_BYTES
 from sidecar.config.addresses import Address
 from sidecar.engine import Engine
+
+if TYPE_CHECKING:
+    from sidecar.api.check import Check
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -64,6 +66,15 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
     async def discovery(request: web.Request) -> web.Response:
         return _discovery(engine, request)
 
+    @cache
+    def checks() -> "Check":
+        from sidecar.api.check import Check
+
+        return Check(engine, answering.policy)
+
+    async def check(request: web.Request) -> web.Response:
+        return await checks().answer(request)
+
     def only(service: str, answer: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             if service not in serve():
@@ -78,7 +89,9 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
     app.router.add_get("/metrics", only("metrics", metrics))
     app.router.add_get(JWKS_PATH, only("jwks", jwks))
     app.router.add_get("/.well-known/openid-configuration", only("jwks", discovery))
-    app.router.add_route("*", CHECK_PATH, only("check", Check(engine, answering.policy).answer))
+    app.router.add_route("*", "/check", only("check", check))
+    if "check" in serve():
+        checks()  # loads it before the first request
     return app
 
 

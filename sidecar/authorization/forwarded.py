@@ -17,8 +17,6 @@ from sidecar.authorization.policy import Policy
 
 Headers = Mapping[str, tuple[str, ...]]
 
-MOST_HEADER_BYTES: Final = 64 * 1024
-"""Of all headers of a request together; Envoy takes 60 KiB."""
 TARGET_HEADER: Final = "x-forwarded-uri"
 """In the answer: path and query for the upstream, the token taken out. It begins with a slash, so
 that behind a host it never becomes part of its name."""

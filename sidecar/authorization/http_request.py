@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+MOST_HEADER_BYTES: Final = 64 * 1024
+"""Of all headers of a request together; Envoy takes 60 KiB."""
 _NONE: tuple[str, ...] = ()
 
 
