@@ -24,10 +24,12 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def process(
-    *command: str, stdout: int | None = None
+    *command: str, stdout: int | None = None, stderr: int | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A child process that ends with the block, by SIGTERM and after 10 s by SIGKILL."""
-    child = await asyncio.create_subprocess_exec(*command, start_new_session=True, stdout=stdout)
+    child = await asyncio.create_subprocess_exec(
+        *command, start_new_session=True, stdout=stdout, stderr=stderr
+    )
     try:
         yield child
     finally:
