@@ -30,6 +30,7 @@ from tests.unit.test_docs import anchors
 
 ALERTS: Final = Path("deploy/prometheus/alerts.yaml")
 ALERT_TESTS: Final = Path("deploy/prometheus/alerts_test.yaml")
+METRICS: Final = Path("docs/metrics.md")
 DASHBOARD: Final = Path("deploy/grafana/dashboard.json")
 CONFIGURATION: Final = f"""
 listeners:
@@ -304,6 +305,12 @@ async def test_an_alert_says_what_to_do_and_where_to_read_on(alert: Mapping[str,
     page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
     assert page == "docs/troubleshooting.md"
     assert anchor in anchors(Path(page))
+
+
+async def test_the_page_lists_every_alert() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (critical|warning) \|", METRICS.read_text(), re.M)
+    expected = [(one["alert"], one["labels"]["severity"]) for one in alerts() if "alert" in one]
+    assert sorted(rows) == sorted(expected)
 
 
 async def test_every_alert_has_a_test_in_which_it_fires(recording: Recording) -> None:
