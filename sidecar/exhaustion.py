@@ -26,6 +26,8 @@ class Exhaustion(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is logged."""
+        if _is_too_late(record):
+            return False
         code = _cause(record)
         if code is None:
             return True
@@ -46,6 +48,16 @@ def _cause(record: logging.LogRecord) -> int | None:
         text = record.getMessage()
         return next((code for code in _CODES if f"(os error {code})" in text), None)
     return None
+
+
+def _is_too_late(record: logging.LogRecord) -> bool:
+    """Whether asyncio could not take up accepting again, as the listener was closed meanwhile.
+
+    It says so a hundred times at the end, once for every try.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    late = record.name == "asyncio" and isinstance(error, ValueError)
+    return late and "_start_serving" in record.getMessage()
 
 
 def _message(code: int) -> str:

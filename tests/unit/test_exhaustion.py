@@ -52,6 +52,13 @@ def test_it_is_said_once_a_minute() -> None:
     assert not filtered.filter(of_native())
 
 
+def test_a_listener_that_was_closed_meanwhile_is_no_news() -> None:
+    info = (ValueError, ValueError("Invalid file descriptor: -1"), None)
+    text = "Exception in callback BaseSelectorEventLoop._start_serving(...)"
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 1, text, (), info)
+    assert not Exhaustion(Clock()).filter(record)
+
+
 @pytest.mark.parametrize(
     "record",
     [
