@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from sidecar.exhaustion import Exhaustion
 from sidecar.token.words import quoted
 
 Format = Literal["json", "text"]
@@ -16,6 +17,7 @@ FIELDS: Final = "fields"
 def set_up(level: str, form: Format) -> None:
     """Has everything of this level and above written, in this form; may be called again."""
     handler = logging.StreamHandler()
+    handler.addFilter(Exhaustion(time.monotonic))
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 

@@ -15,6 +15,8 @@ BOUNDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0),
 )
 """Seconds up to which decisions are counted together: most take less than a millisecond."""
+RELOADS: Final = ("changed", "unchanged", "failed")
+STORE_OPERATIONS: Final = ("get", "write", "page", "changes", "wait")
 PASSED: Final = "OK"
 """Stands where a refusal has its reason."""
 
@@ -48,9 +50,10 @@ class Metrics:
         """Tokens, by signer; those of consumers have none."""
         self.revocations: Counter[str] = Counter()
         """By kind: what was revoked."""
-        self.reloads: Counter[str] = Counter()
+        # From 0: a scraper that never saw the 0 does not see the first failure as an increase.
+        self.reloads: Counter[str] = Counter(dict.fromkeys(RELOADS, 0))
         """Of the configuration, by outcome."""
-        self.store_errors: Counter[str] = Counter()
+        self.store_errors: Counter[str] = Counter(dict.fromkeys(STORE_OPERATIONS, 0))
         """By what the store was asked for."""
         self.left_out: Counter[str] = Counter()
         """Headers that were not set, as their value can't be sent, by name."""

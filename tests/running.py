@@ -1,9 +1,10 @@
 """A real sidecar in the test's own event loop, and what calls it."""
 
+import asyncio
 import contextlib
 import itertools
 import textwrap
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,15 @@ def assert_valid(answer: messages.ValidateTokenResponse) -> messages.Token:
     assert answer.valid, answer.message
     assert answer.reason == reason_pb2.REASON_UNSPECIFIED
     return answer.token
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Returns when it does, of what tells of nothing by itself; fails after 20 s."""
+    async with asyncio.timeout(20):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ mounts, and some stats a second cost nothing.
 """
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - the first look needs it, maybe without a handle
 from collections.abc import Iterable, Mapping
 
 from sidecar.config.stamps import Stamp, stamp

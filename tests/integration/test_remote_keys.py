@@ -66,8 +66,10 @@ async def providing() -> AsyncIterator[Provider]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield one
-    await runner.cleanup()
+    try:
+        yield one
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture

@@ -89,6 +89,22 @@ def test_what_a_scraper_reads(name: str, labels: dict[str, str], value: float) -
     assert samples[f"jwt_sidecar_{name}", tuple(sorted(labels.items()))] == value
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "values"),
+    [
+        ("config_reloads_total", "outcome", {"changed", "unchanged", "failed"}),
+        ("store_errors_total", "operation", {"get", "write", "page", "changes", "wait"}),
+    ],
+)
+def test_what_is_alerted_on_is_there_before_it_happens(
+    name: str, label: str, values: set[str]
+) -> None:
+    samples = scraped(Metrics())
+    assert {(((label, one),), 0.0) for one in values} == {
+        (labels, value) for (found, labels), value in samples.items() if found.endswith(name)
+    }
+
+
 def test_the_build_is_told_once() -> None:
     (labels,) = [labels for name, labels in scraped(Metrics()) if name == "jwt_sidecar_build_info"]
     assert dict(labels).keys() == {"version", "python", "transport"}
