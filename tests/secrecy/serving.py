@@ -1,0 +1,134 @@
+"""A sidecar as a process of its own, whose every byte of output is kept."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import IO, Any
+
+import grpc
+from aiohttp import web
+
+from tests.secrecy.surfaces import Caller, Seen
+from tests.secrecy.world import TRANSPORTS, World
+from tests.unit.keys.servers import http
+
+COMMAND = (sys.executable, "-m", "sidecar")
+
+
+class Provider:
+    """Serves keys and users, or answers with what it was asked: `answer` decides."""
+
+    def __init__(self, answer: Callable[[web.BaseRequest], web.StreamResponse]) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.asked += 1
+        return self.answer(request)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Its URL, without a path."""
+        async with http(self.handle) as url:
+            yield url.removesuffix("/jwks")
+
+
+class Process:
+    """A sidecar that serves, and what it prints."""
+
+    def __init__(self, one: World, child: asyncio.subprocess.Process, seen: Seen) -> None:
+        self._one = one
+        self.child = child
+        self._seen = seen
+
+    def printed(self) -> str:
+        return "".join(_output(self._one, name).read_text() for name in ("stdout", "stderr"))
+
+    async def until_printed(self, words: str, times: int = 1) -> None:
+        async with asyncio.timeout(30):
+            while self.printed().count(words) < times:
+                assert self.child.returncode is None, self.printed()[-2000:]
+                await asyncio.sleep(0.05)
+
+    @asynccontextmanager
+    async def callers(self) -> AsyncIterator[list[Caller]]:
+        """One by each transport."""
+        async with AsyncExitStack() as stack:
+            found = []
+            for transport in TRANSPORTS:
+                channel = grpc.aio.insecure_channel(self._one.address(transport))
+                await stack.enter_async_context(channel)
+                found.append(Caller(transport, channel, self._seen))
+            yield found
+
+
+@asynccontextmanager
+async def serving(one: World, seen: Seen, ready: str = " is ready on ") -> AsyncIterator[Process]:
+    """A process that has printed these words; what it printed is seen when it has ended."""
+    with _opened(one, "stdout") as stdout, _opened(one, "stderr") as stderr:
+        child = await asyncio.create_subprocess_exec(
+            *(*COMMAND, "serve", "--config", str(one.file)),
+            stdout=stdout,
+            stderr=stderr,
+            env={**os.environ, **one.environment},
+        )
+        process = Process(one, child, seen)
+        try:
+            await process.until_printed(ready)
+            yield process
+        finally:
+            if child.returncode is None:
+                child.send_signal(signal.SIGTERM)
+                try:
+                    await asyncio.wait_for(child.wait(), 10)
+                except TimeoutError:
+                    child.kill()
+                    await child.wait()
+            for name in ("stdout", "stderr"):
+                seen.add(f"the process's {name}", _output(one, name).read_bytes())
+
+
+async def run(one: World, seen: Seen, *arguments: str, stdin: str = "") -> tuple[int, str]:
+    """Exit status and standard output of a command; both its outputs are seen."""
+    child = await asyncio.create_subprocess_exec(
+        *(*COMMAND, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **one.environment},
+    )
+    out, err = await child.communicate(stdin.encode())
+    assert child.returncode is not None
+    command = " ".join(word if len(word) < 20 else "…" for word in arguments)
+    if arguments[0] not in {"issue", "refresh"} or child.returncode:
+        seen.add(f"standard output of {command}", out)
+    seen.add(f"standard error of {command}", err)
+    return child.returncode, out.decode()
+
+
+def see_store(one: World, seen: Seen) -> None:
+    """The file of the store and those beside it, as they are."""
+    for path in one.path.glob("state.db*"):
+        seen.add(path.name, path.read_bytes())
+
+
+def see_redis(seen: Seen, call: Callable[..., Any], password: str) -> int:
+    """All that Redis has, by key; gives how many keys there are."""
+    keys = call("KEYS", "*", password=password)
+    for key in keys:
+        seen.add(f"Redis {key!r}", key + b" " + call("DUMP", key, password=password))
+    return len(keys)
+
+
+def _output(one: World, name: str) -> Any:
+    return one.path / f"{name}.log"
+
+
+@contextmanager
+def _opened(one: World, name: str) -> Any:
+    file: IO[bytes]
+    with _output(one, name).open("ab") as file:
+        yield file
