@@ -12,25 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from tests.authors import CORP
 from tests.redis_servers import RedisServer, redis_server
 from tests.secrecy import surfaces
-from tests.secrecy.serving import Provider, see_redis, see_store, serving
+from tests.secrecy.provider import Provider, good
+from tests.secrecy.serving import see_redis, see_store, serving
 from tests.secrecy.surfaces import Seen
 from tests.secrecy.tokens import tokens
-from tests.secrecy.world import World, world
-
-
-def good(request: web.BaseRequest) -> web.StreamResponse:
-    """As a provider answers: keys, a discovery document, and who exists."""
-    base = f"http://{request.headers['host']}"
-    if request.path.startswith("/users/"):
-        return web.Response(status=404 if request.path == "/users/nobody" else 200)
-    if request.path.startswith("/.well-known/"):
-        return web.json_response({"issuer": base, "jwks_uri": f"{base}/jwks"})
-    return web.json_response({"keys": [CORP.jwk()]}, headers={"etag": '"1"'})
+from tests.secrecy.world import world
 
 
 @contextmanager
@@ -73,5 +62,3 @@ async def test_of_all_that_is_asked_nothing_secret_is_seen(kind: str, tmp_path: 
     lines = [json.loads(line) for line in printed.splitlines() if line]
     assert "debug" in {one["level"] for one in lines}
     seen.assert_clean()
-
-

@@ -9,31 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import IO, Any
 
 import grpc
-from aiohttp import web
 
 from tests.secrecy.surfaces import Caller, Seen
 from tests.secrecy.world import TRANSPORTS, World
-from tests.unit.keys.servers import http
 
 COMMAND = (sys.executable, "-m", "sidecar")
-
-
-class Provider:
-    """Serves keys and users, or answers with what it was asked: `answer` decides."""
-
-    def __init__(self, answer: Callable[[web.BaseRequest], web.StreamResponse]) -> None:
-        self.answer = answer
-        self.asked = 0
-
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.asked += 1
-        return self.answer(request)
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        """Its URL, without a path."""
-        async with http(self.handle) as url:
-            yield url.removesuffix("/jwks")
 
 
 class Process:

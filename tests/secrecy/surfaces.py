@@ -27,8 +27,8 @@ METHODS: Final = (
     *(f"{ADMIN}/{one}Consumer" for one in ("Create", "Get", "Update", "Delete")),
     f"{ADMIN}/ListConsumers",
     "/grpc.health.v1.Health/Check",
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
+"""Reflection is none of them: its answer has the request in it, as its protocol says."""
 
 
 class Seen:
@@ -140,7 +140,9 @@ def checks(token: str) -> dict[str, Message]:
         "in the fragment": _check(f"/orders#access_token={token}"),
         "in the cookie": _check("/orders", cookie=f"a=1; session={token}; b=2"),
         "in two places": _check(
-            f"/orders?access_token={token}", authorization=f"Bearer {token}", cookie=f"session={token}"
+            f"/orders?access_token={token}",
+            authorization=f"Bearer {token}",
+            cookie=f"session={token}",
         ),
         "where none is needed": _check("/open/", authorization=f"Bearer {token}"),
         "where a scope is needed": _check("/admin/x?y", authorization=f"Bearer {token}"),
@@ -245,7 +247,12 @@ async def administer(caller: Caller, one: World) -> None:
         "kept twice": {"secret": kept},
         "too short": {"name": "b", "key": "b", "secret": short},
         "PEM for a secret": {"name": "b", "key": "b", "secret": pem.encode()},
-        "a secret for a public key": {"name": "b", "key": "b", "algorithm": "ES256", "secret": kept},
+        "a secret for a public key": {
+            "name": "b",
+            "key": "b",
+            "algorithm": "ES256",
+            "secret": kept,
+        },
         "a private key": {"name": "b", "key": "b", "algorithm": "ES256", "public_key": pem},
         "a private key behind a certificate": {
             **{"name": "b", "key": "b", "algorithm": "ES256"},
@@ -368,5 +375,3 @@ async def show_caller_tokens(one: World, seen: Seen, tokens: Iterable[str]) -> s
                 what = f"shown {number} {scheme}"
                 await caller.call(what, f"{ADMIN}/GetStatus", admin.GetStatusRequest(), shown)
         return caller.codes
-
-

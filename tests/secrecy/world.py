@@ -200,9 +200,7 @@ def _made(one: World, name: str, odd: bool = False) -> str:
     return one.secrets[name]
 
 
-def _in_variable(
-    one: World, name: str, encoding: str = "", odd: bool = False
-) -> dict[str, str]:
+def _in_variable(one: World, name: str, encoding: str = "", odd: bool = False) -> dict[str, str]:
     variable = name.replace(" ", "_").upper()
     one.environment[variable] = _encoded(_made(one, name, odd), encoding)
     return {"env": variable} | ({"encoding": encoding} if encoding else {})
