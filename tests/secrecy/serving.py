@@ -1,16 +1,23 @@
 """A sidecar as a process of its own, whose every byte of output is kept."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import IO, Any
 
 import grpc
+from aiohttp import ClientError
 
-from tests.secrecy.surfaces import Caller, Seen
+from tests.secrecy.surfaces import Caller, Seen, http
 from tests.secrecy.world import TRANSPORTS, World
 
 COMMAND = (sys.executable, "-m", "sidecar")
@@ -33,21 +40,33 @@ class Process:
                 assert self.child.returncode is None, self.printed()[-2000:]
                 await asyncio.sleep(0.05)
 
-    @asynccontextmanager
-    async def callers(self) -> AsyncIterator[list[Caller]]:
-        """One by each transport."""
-        async with AsyncExitStack() as stack:
-            found = []
-            for transport in TRANSPORTS:
-                channel = grpc.aio.insecure_channel(self._one.address(transport))
-                await stack.enter_async_context(channel)
-                found.append(Caller(transport, channel, self._seen))
-            yield found
+    async def until_alive(self) -> None:
+        async with asyncio.timeout(30), http(self._one) as session:
+            while True:
+                with contextlib.suppress(ClientError):
+                    async with session.get("/livez"):
+                        return
+                await asyncio.sleep(0.05)
+
+    def callers(self) -> AbstractAsyncContextManager[list[Caller]]:
+        return channels(self._one, self._seen)
 
 
 @asynccontextmanager
-async def serving(one: World, seen: Seen, ready: str = " is ready on ") -> AsyncIterator[Process]:
-    """A process that has printed these words; what it printed is seen when it has ended."""
+async def channels(one: World, seen: Seen) -> AsyncIterator[list[Caller]]:
+    """A caller by each transport."""
+    async with AsyncExitStack() as stack:
+        found = []
+        for transport in TRANSPORTS:
+            channel = grpc.aio.insecure_channel(one.address(transport))
+            await stack.enter_async_context(channel)
+            found.append(Caller(transport, channel, seen))
+        yield found
+
+
+@asynccontextmanager
+async def serving(one: World, seen: Seen, has_keys: bool = True) -> AsyncIterator[Process]:
+    """A process that is ready, or without keys alive; what it printed is seen at its end."""
     with _opened(one, "stdout") as stdout, _opened(one, "stderr") as stderr:
         child = await asyncio.create_subprocess_exec(
             *(*COMMAND, "serve", "--config", str(one.file)),
@@ -57,7 +76,7 @@ async def serving(one: World, seen: Seen, ready: str = " is ready on ") -> Async
         )
         process = Process(one, child, seen)
         try:
-            await process.until_printed(ready)
+            await (process.until_printed(" is ready on ") if has_keys else process.until_alive())
             yield process
         finally:
             if child.returncode is None:

@@ -115,18 +115,22 @@ def _issuers(one: World, provider: str) -> list[dict[str, Any]]:
         "unknown_key_interval": "0s",
         "timeout": "2s",
     }
+    others = {
+        "headers": {"x-api-key": password},
+        "unknown_key_interval": "0s",
+        "required": False,
+    }
     down = {
+        **others,
         "url": f"http://keys.invalid/jwks?api_key={query}",
         "proxy_url": f"http://127.0.0.1:{unused_port()}",
-        "headers": {"x-api-key": password},
-        "required": False,
     }
     return [
         {"name": "corp", "issuer": CORP_ISS, "keys": remote, "audiences": ["orders"]}
         | {"subjects": "users", "max_age": "1h"},
         {"name": "down", "issuer": "https://down.example", "keys": down, "audiences": "*"},
         {"name": "found", "issuer": provider, "audiences": "*"}
-        | {"keys": {"discovery": True, "headers": {"x-api-key": password}, "required": False}},
+        | {"keys": {**others, "discovery": True}},
         {"name": "lab", "issuer": LAB_ISS, "keys": {"secret": lab}, "audiences": "*"}
         | {"algorithms": ["HS256"], "subjects": "staff", "one_time": False},
     ]
