@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from tests.secrecy.caller import know_issued
 from tests.secrecy.provider import Provider, good
+from tests.secrecy.seen import Seen
 from tests.secrecy.serving import run, serving
-from tests.secrecy.surfaces import Seen, know_issued
 from tests.secrecy.tokens import tokens
 from tests.secrecy.world import world
 

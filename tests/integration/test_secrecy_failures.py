@@ -19,10 +19,11 @@ from sidecar.serve import Sidecar
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from tests.redis_servers import redis_server
-from tests.secrecy import surfaces
+from tests.secrecy import pages, surfaces
+from tests.secrecy.caller import ADMIN, TOKENS, Caller
 from tests.secrecy.provider import BAD, Provider, good, parrot
+from tests.secrecy.seen import Seen
 from tests.secrecy.serving import Process, channels, run, see_redis, see_store, serving
-from tests.secrecy.surfaces import ADMIN, TOKENS, Caller, Seen
 from tests.secrecy.tokens import token, tokens
 from tests.secrecy.world import World, world
 from tests.unit.keys.servers import unused_port
@@ -40,7 +41,7 @@ async def fetch_and_ask(caller: Caller, one: World, seen: Seen, what: str) -> No
         explain = messages.ExplainTokenRequest(request=asked)
         await caller.call(what, f"{TOKENS}/ExplainToken", explain)
     await caller.call(what, f"{ADMIN}/GetStatus", admin.GetStatusRequest())
-    async with surfaces.http(one) as session:
+    async with pages.http(one) as session:
         for path in ("/readyz", "/metrics"):
             async with session.get(path) as response:
                 seen.add(f"{path} {what}", await response.read())
@@ -113,9 +114,11 @@ async def test_a_file_that_is_locked_and_then_damaged(tmp_path: Path) -> None:
             )
             shown = {**tokens(one), "refresh": first.refresh_token}
             with locked(tmp_path / "state.db"):
-                caller.codes.clear()
-                await use_the_store(caller, one, shown, "that is locked")
-                assert "UNAVAILABLE" in caller.codes
+                asked = asyncio.create_task(use_the_store(caller, one, shown, "that is locked"))
+                async with asyncio.timeout(30):
+                    while "UNAVAILABLE" not in caller.codes:  # noqa: ASYNC110 - of another process
+                        await asyncio.sleep(0.1)
+            await asked
             see_store(one, seen)
             for path in tmp_path.glob("state.db*"):
                 path.write_bytes(b"no database" * 999)
@@ -210,7 +213,7 @@ async def test_errors_of_ours_have_tracebacks_without_values(
                     await surfaces.ask_about(caller, {name: shown[name] for name in SHOWN})
                     await surfaces.prove(caller, one.markers, shown["bound"])
                     await surfaces.issue_and_refresh(caller)
-                await surfaces.browse(one, seen, {"good": shown["good"]})
+                await pages.browse(one, seen, {"good": shown["good"]})
         finally:
             logging.getLogger().removeHandler(handler)
         seen.add("the log", written.getvalue())

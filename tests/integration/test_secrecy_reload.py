@@ -7,9 +7,10 @@ import pytest
 
 from sidecar.v1 import admin_service_pb2 as admin
 from tests.secrecy.broken import configurations
+from tests.secrecy.caller import ADMIN
 from tests.secrecy.provider import Provider, good
+from tests.secrecy.seen import Seen
 from tests.secrecy.serving import run, serving
-from tests.secrecy.surfaces import ADMIN, Seen
 from tests.secrecy.tokens import token
 from tests.secrecy.world import world
 
@@ -21,9 +22,7 @@ async def test_a_broken_configuration_is_told_without_its_secrets(
     form: str, tmp_path: Path
 ) -> None:
     async with Provider(good).serving() as url:
-        one = world(tmp_path, url)
-        one.configuration["log"]["format"] = form
-        one.write()
+        one = world(tmp_path, url, form=form)
         seen = Seen(one.markers)
         broken = configurations(one, token(one.markers, "a token in a broken configuration"))
         async with serving(one, seen) as process, process.callers() as callers:

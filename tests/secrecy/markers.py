@@ -5,7 +5,7 @@ import json
 import secrets
 import string
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 WINDOW: Final = 16
@@ -16,6 +16,19 @@ _BEFORE: Final = 48
 """Bytes before a secret that a report shows, so that its place is known and it is not."""
 _SAFE: Final = string.ascii_letters + string.digits
 _ODD: Final = _SAFE + "/+&%=\"'<"
+
+
+class Leak(NamedTuple):
+    """A secret that came to light."""
+
+    secret: str
+    """Its name, and the form in which it was seen."""
+    place: str
+    before: bytes
+    """What stands before it, to find it by."""
+
+    def __str__(self) -> str:
+        return f"{self.secret} in {self.place}, behind {self.before!r}"
 
 
 class Markers:
@@ -49,15 +62,15 @@ class Markers:
         # The beginning is alike in many; a nonce stands in the last claim.
         self.know(f"payload of {name}", payload[-40:])
 
-    def leaks(self, seen: Mapping[str, bytes]) -> list[str]:
-        """What was seen where, each once: name and form of the secret, place, what stood before."""
-        found: dict[tuple[str, str], str] = {}
+    def leaks(self, seen: Mapping[str, bytes]) -> list[Leak]:
+        """What was seen where, each once."""
+        found: dict[tuple[str, str], Leak] = {}
         for place, data in seen.items():
             for start in range(0, len(data) - WINDOW + 1, STRIDE):
                 name = self._windows.get(data[start : start + WINDOW])
                 if name is not None:
                     before = data[max(0, start - WINDOW - _BEFORE) : max(0, start - WINDOW)]
-                    found.setdefault((name, place), f"{name} in {place}, behind {before!r}")
+                    found.setdefault((name, place), Leak(name, place, before))
         return list(found.values())
 
     def __len__(self) -> int:

@@ -17,7 +17,9 @@ from typing import IO, Any
 import grpc
 from aiohttp import ClientError
 
-from tests.secrecy.surfaces import Caller, Seen, http
+from tests.secrecy.caller import Caller
+from tests.secrecy.pages import http
+from tests.secrecy.seen import Seen
 from tests.secrecy.world import TRANSPORTS, World
 
 COMMAND = (sys.executable, "-m", "sidecar")

@@ -1,25 +1,23 @@
-"""Everything that a sidecar can be asked, by every way in, and what was seen of it."""
+"""Everything that a sidecar can be asked over gRPC, right and wrong."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import grpc
-from aiohttp import ClientSession, UnixConnector
 from envoy.service.auth.v3 import external_auth_pb2
 from google.protobuf.message import Message
 
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from tests.proofs import METHOD, TARGET
+from tests.secrecy.caller import ADMIN, CHECK, TOKENS, Caller
 from tests.secrecy.markers import Markers
+from tests.secrecy.seen import Seen
 from tests.secrecy.tokens import proof_of
 from tests.secrecy.world import SIGNER_ISS, World
 
-TOKENS: Final = "/sidecar.v1.TokenService"
-ADMIN: Final = "/sidecar.v1.AdminService"
-CHECK: Final = "/envoy.service.auth.v3.Authorization/Check"
 METHODS: Final = (
     *(f"{TOKENS}/{one}Token" for one in ("Validate", "Explain", "Issue", "Refresh", "Revoke")),
     f"{TOKENS}/GetJwks",
@@ -29,87 +27,6 @@ METHODS: Final = (
     "/grpc.health.v1.Health/Check",
 )
 """Reflection is none of them: its answer has the request in it, as its protocol says."""
-
-
-class Seen:
-    """What was answered and printed, by place, and that no marker is in it."""
-
-    def __init__(self, markers: Markers) -> None:
-        self.markers = markers
-        self.places: dict[str, bytes] = {}
-
-    def add(self, place: str, data: bytes | str) -> None:
-        data = data.encode() if isinstance(data, str) else data
-        self.places[place] = self.places.get(place, b"") + data + b"\n"
-
-    def assert_clean(self) -> None:
-        assert self.places
-        leaks = self.markers.leaks(self.places)
-        assert not leaks, "\n".join([f"{len(leaks)} leaks", *leaks[:40]])
-
-
-class Caller:
-    """Calls methods by one channel; errors are seen as well, with their details."""
-
-    def __init__(self, name: str, channel: grpc.aio.Channel, seen: Seen) -> None:
-        self._name = name
-        self._channel = channel
-        self._seen = seen
-        self.codes: set[str] = set()
-        """That calls ended with."""
-
-    async def call(
-        self, what: str, method: str, request: Message | bytes, *metadata: tuple[str, str]
-    ) -> bytes:
-        """The answer, empty where there is none. What was asked is called `what`."""
-        data = request if isinstance(request, bytes) else request.SerializeToString()
-        place = f"{method.rpartition('/')[2]} {what}, {self._name}"
-        call: Any = self._channel.unary_unary(method)
-        try:
-            answer: bytes = await call(data, metadata=metadata, timeout=15)
-        except grpc.aio.AioRpcError as error:
-            self.codes.add(error.code().name)
-            self._seen.add(place, f"{error.code().name} {error.details()}")
-            for _, value in error.trailing_metadata() or ():
-                self._seen.add(place, value)
-            return b""
-        self.codes.add("OK")
-        if method.endswith(("/IssueToken", "/RefreshToken")):
-            self._seen.add(place, self._without_tokens(what, method, answer))
-        else:
-            self._seen.add(place, answer)
-        return answer
-
-    def _without_tokens(self, what: str, method: str, answer: bytes) -> bytes:
-        """The rest of an answer that is to hold tokens, which may be in no other."""
-        if method.endswith("/IssueToken"):
-            message: Any = messages.IssueTokenResponse.FromString(answer)
-            issued = message
-        else:
-            message = messages.RefreshTokenResponse.FromString(answer)
-            issued = message.issued
-        if issued.token:
-            know_issued(self._seen.markers, f"issued ({what})", issued.token, issued.refresh_token)
-            issued.token = issued.refresh_token = ""
-        data: bytes = message.SerializeToString()
-        return data
-
-    async def issue(self, what: str, **fields: Any) -> messages.IssueTokenResponse:
-        request = messages.IssueTokenRequest(**fields)
-        return messages.IssueTokenResponse.FromString(
-            await self.call(what, f"{TOKENS}/IssueToken", request)
-        )
-
-    async def refresh(self, what: str, token: str) -> messages.IssueTokenResponse:
-        request = messages.RefreshTokenRequest(refresh_token=token)
-        answer = await self.call(what, f"{TOKENS}/RefreshToken", request)
-        return messages.RefreshTokenResponse.FromString(answer).issued
-
-
-def know_issued(markers: Markers, name: str, token: str, refresh_token: str = "") -> None:
-    markers.know(f"signature of {name}", token.rpartition(".")[2])
-    if refresh_token:
-        markers.know(f"refresh token {name}", refresh_token.removeprefix("jsr_"))
 
 
 async def ask_about(caller: Caller, tokens: Mapping[str, str]) -> None:
@@ -123,9 +40,12 @@ async def ask_about(caller: Caller, tokens: Mapping[str, str]) -> None:
         for place, check in checks(token).items():
             await caller.call(f"{name} {place}", CHECK, check)
     for name in ("of jack", "expired", "of a stranger", "of two parts", "twice", "a secret"):
-        for field in ("token", "refresh_token"):
-            revoke = messages.RevokeTokenRequest(**{field: tokens[name]}, note="why")
-            await caller.call(f"{name} as {field}", f"{TOKENS}/RevokeToken", revoke)
+        text = tokens[name]
+        for revoke in (
+            messages.RevokeTokenRequest(token=text, note="why"),
+            messages.RevokeTokenRequest(refresh_token=text, note="why"),
+        ):
+            await caller.call(name, f"{TOKENS}/RevokeToken", revoke)
     for name in ("good", "of two parts", "a secret"):
         await caller.refresh(name, tokens[name])
 
@@ -137,6 +57,9 @@ def checks(token: str) -> dict[str, Message]:
         "without its scheme": _check("/orders", authorization=token),
         "of another scheme": _check("/orders", authorization=f"DPoP {token}", dpop=token),
         "in the query": _check(f"/orders?a=1&access_token={token}&b=2"),
+        "encoded in the path": _check(f"/orders%3Faccess_token={token}"),
+        "in a parameter of the path": _check(f"/orders;access_token={quote(token, safe='')}/7"),
+        "in no path": _check(f"orders?access_token={token}"),
         "in the fragment": _check(f"/orders#access_token={token}"),
         "in the cookie": _check("/orders", cookie=f"a=1; session={token}; b=2"),
         "in two places": _check(
@@ -157,7 +80,8 @@ def _check(path: str, **headers: str) -> Message:
     http.method, http.host, http.path = "GET", "shop.example", path
     for name, value in headers.items():
         http.headers[name] = value
-    return message
+    built: Message = message
+    return built
 
 
 async def prove(caller: Caller, markers: Markers, bound: str) -> None:
@@ -198,8 +122,10 @@ async def issue_and_refresh(caller: Caller) -> None:
     await caller.refresh("the first again", first.refresh_token)
     await caller.refresh("the second, revoked", second.refresh_token)
     other = await caller.issue("to revoke", **who, with_refresh_token=True)
-    for target in ({"refresh_token": other.refresh_token}, {"token": other.token}):
-        request = messages.RevokeTokenRequest(**target)
+    for request in (
+        messages.RevokeTokenRequest(refresh_token=other.refresh_token),
+        messages.RevokeTokenRequest(token=other.token),
+    ):
         await caller.call("issued", f"{TOKENS}/RevokeToken", request)
     await caller.refresh("revoked", other.refresh_token)
     await caller.refresh("with more behind it", f"{other.refresh_token}x")
@@ -242,7 +168,7 @@ async def administer(caller: Caller, one: World) -> None:
     anew = one.markers.make("new secret of a kept consumer", odd=True).encode()
     short = one.markers.make("a short secret", 31).encode()
     pem = (one.path / "tls.key").read_text()
-    for what, fields in {
+    consumers: dict[str, dict[str, Any]] = {
         "kept": {"secret": kept},
         "kept twice": {"secret": kept},
         "too short": {"name": "b", "key": "b", "secret": short},
@@ -265,8 +191,14 @@ async def administer(caller: Caller, one: World) -> None:
         "another algorithm": {"name": "b", "key": "b", "algorithm": "none", "secret": kept},
         "no name": {"name": "", "secret": kept},
         "one of the configuration": {"name": "jack", "secret": kept},
-    }.items():
-        described = {"name": "kept", "key": "kept-key", "algorithm": "HS256", **fields}
+    }
+    for what, fields in consumers.items():
+        described: dict[str, Any] = {
+            "name": "kept",
+            "key": "kept-key",
+            "algorithm": "HS256",
+            **fields,
+        }
         message = admin.CreateConsumerRequest(consumer=admin.Consumer(**described))
         await caller.call(what, f"{ADMIN}/CreateConsumer", message)
     for secret in (anew, short):
@@ -293,73 +225,6 @@ async def send_garbage(caller: Caller, text: str) -> None:
             "a message with bytes for text": told[:3] + b"\xff" + told[4:],
         }.items():
             await caller.call(what, method, data)
-
-
-@contextlib.asynccontextmanager
-async def http(one: World) -> AsyncIterator[ClientSession]:
-    connector = UnixConnector(path=str(one.path / "http.sock"))
-    async with ClientSession("http://sidecar", connector=connector) as session:
-        yield session
-
-
-async def browse(one: World, seen: Seen, tokens: Mapping[str, str]) -> None:
-    """The HTTP face: /check with each token in each place, and every other path."""
-    async with http(one) as session:
-        for name, token in tokens.items():
-            for place, headers in _described(token).items():
-                with contextlib.suppress(ValueError):
-                    async with session.get("/check", headers=headers) as response:
-                        await _look(seen, f"/check {name} {place}", response)
-        for path in (
-            *("/livez", "/readyz", "/metrics", "/.well-known/jwks.json"),
-            *("/.well-known/openid-configuration", f"/nothing?access_token={tokens['good']}"),
-        ):
-            async with session.get(path) as response:
-                await _look(seen, path.partition("?")[0], response)
-    await _send_raw(one, seen, tokens["good"])
-
-
-def _described(token: str) -> dict[str, dict[str, str]]:
-    def request(uri: str = "/orders", **headers: str) -> dict[str, str]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        proxy = {"x-original-method": "GET", "x-forwarded-host": "shop.example"}
-        return {**proxy, "x-original-uri": uri, **named}
-
-    bearer = f"Bearer {token}"
-    return {
-        "in the header": request(authorization=bearer),
-        "in the query": request(f"/orders?access_token={token}&b=2"),
-        "in the cookie": request(cookie=f"a=1; session={token}"),
-        "in two places": request(f"/?access_token={token}", authorization=bearer),
-        "in two URIs": request(x_forwarded_uri=f"/orders?access_token={token}"),
-        "in a broken URI": request(f"orders?access_token={token}"),
-        "in a URL": request(x_original_url=f"https://shop.example?{token}", authorization=bearer),
-        "as the method": request(x_original_method=f"GET {token}"),
-        "as the host": request(x_forwarded_host=f"a/{token}"),
-    }
-
-
-async def _look(seen: Seen, place: str, response: Any) -> None:
-    headers = "\n".join(f"{name}: {value}" for name, value in response.headers.items())
-    seen.add(place, f"{response.status} {response.reason}\n{headers}")
-    seen.add(place, await response.read())
-
-
-async def _send_raw(one: World, seen: Seen, token: str) -> None:
-    for what, data in {
-        "no HTTP": f"{token}\r\n\r\n",
-        "a broken header": f"GET /check HTTP/1.1\r\nAuthorization : Bearer {token}\r\n\r\n",
-        "a long header": f"GET /check HTTP/1.1\r\nAuthorization: {token * 400}\r\n\r\n",
-        "a broken method": f"{token} /check HTTP/1.1\r\nHost: x\r\n\r\n",
-        "a broken version": f"GET /check?{token} HTTP/9.{token}\r\nHost: x\r\n\r\n",
-        "a broken length": f"POST /check HTTP/1.1\r\nContent-Length: {token}\r\n\r\n",
-    }.items():
-        reader, writer = await asyncio.open_unix_connection(one.path / "http.sock")
-        writer.write(data.encode())
-        writer.write_eof()
-        async with asyncio.timeout(15):
-            seen.add(f"HTTP: {what}", await reader.read())
-        writer.close()
 
 
 async def show_caller_tokens(one: World, seen: Seen, tokens: Iterable[str]) -> set[str]:

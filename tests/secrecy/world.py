@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +35,8 @@ class World:
     secrets: dict[str, str]
     """By what they are for."""
     configuration: dict[str, Any]
-    ca: Path = field(default=Path())
+    ca: Path
+    """The certificate that the listener with TLS is trusted by."""
 
     @property
     def file(self) -> Path:
@@ -49,8 +50,13 @@ class World:
         return f"unix:{self.path}/{transport}.sock"
 
 
-def world(path: Path, provider: str, store: dict[str, Any] | None = None) -> World:
-    """The configuration in a directory; `provider` answers for keys and for users."""
+def world(
+    path: Path, provider: str, store: dict[str, Any] | None = None, form: str = "json"
+) -> World:
+    """The configuration in a directory; `provider` answers for keys and for users.
+
+    The log has this form.
+    """
     markers = Markers()
     one = World(path, markers, {}, {}, {}, path / "ca.crt")
     store = store or {"url": "sqlite:state.db"}
@@ -66,7 +72,7 @@ def world(path: Path, provider: str, store: dict[str, Any] | None = None) -> Wor
             "store": {**store, **_secrets_keys(one)},
             "subjects": _subjects(one, provider),
             "authorization": _AUTHORIZATION,
-            "log": {"level": "debug", "decisions": "all"},
+            "log": {"level": "debug", "format": form, "decisions": "all"},
             "shutdown": {"drain": "0s", "grace": "1s"},
         }
     )
