@@ -62,7 +62,7 @@ async def _look(seen: Seen, place: str, response: Any) -> None:
 
 
 async def _send_raw(one: World, token: str) -> None:
-    """What is no HTTP. Its answer repeats it to who sent it; the log, which others read, may not."""
+    """What is no HTTP. The answer repeats it to who sent it; the log, for others, may not."""
     for data in (
         f"{token}\r\n\r\n",
         f"GET /check HTTP/1.1\r\nAuthorization : Bearer {token}\r\n\r\n",
