@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.secrecy.caller import know_issued
 from tests.secrecy.provider import Provider, good
 from tests.secrecy.seen import Seen
@@ -10,6 +12,7 @@ from tests.secrecy.tokens import tokens
 from tests.secrecy.world import world
 
 
+@pytest.mark.timeout(180)  # thirty processes, one after the other
 async def test_the_command_prints_no_secret(tmp_path: Path) -> None:
     async with Provider(good).serving() as url:
         one = world(tmp_path, url)

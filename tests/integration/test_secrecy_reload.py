@@ -17,6 +17,7 @@ from tests.secrecy.world import world
 STAYS = "the configuration is not reloaded, the old one stays"
 
 
+@pytest.mark.timeout(180)  # a hundred reloads
 @pytest.mark.parametrize("form", ["json", "text"])
 async def test_a_broken_configuration_is_told_without_its_secrets(
     form: str, tmp_path: Path
