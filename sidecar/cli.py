@@ -8,6 +8,7 @@ import argparse
 import gc
 import importlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -71,14 +72,24 @@ def _until_it_serves() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+_QUOTING: Final = (
+    (re.compile(r"invalid choice: .* \(choose from", re.DOTALL), "invalid choice (choose from"),
+    (re.compile(r"ignored explicit argument .*", re.DOTALL), "it takes no value"),
+    (re.compile(r"^(ambiguous option: [^=]*)=.* could match", re.DOTALL), r"\1 could match"),
+)
+"""What argparse says with the word that came, and what is said instead."""
+
+
 class _Parser(argparse.ArgumentParser):
-    """Names unknown options, but no other word that is too many: it may be a token."""
+    """Names unknown options, but no other word that is wrong: it may be a token."""
 
     def error(self, message: str) -> NoReturn:
         """Ends the process with status 2."""
+        for quoting, words in _QUOTING:
+            message = quoting.sub(words, message)
         what, _, words = message.partition(": ")
         if what == "unrecognized arguments":
-            options = [one.partition("=")[0] for one in words.split() if one.startswith("-")]
+            options = re.findall(r"(?:^|\s)(-[a-z]|--[a-z-]+)(?:=|\s|$)", words)
             message = (
                 f"unknown option {options[0]}"
                 if options

@@ -27,7 +27,7 @@ class About:
     client_address: str = ""
     method: str = ""
     path: str = ""
-    """Without its query, which may hold a token."""
+    """Without query, fragment and parameters, which may hold a token."""
     request_id: str = ""
     rule: str = ""
 

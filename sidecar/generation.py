@@ -210,7 +210,7 @@ class Generation:
                 now=self._now,
                 initial=initial,
                 snapshots=StoredSet(store, one.name) if keeps else None,
-                source=source.start,
+                source=source.digest,
             )
             self._stack.push_async_callback(keys.stop)
             keys.start()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.authorization.client import client_address
 from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.path import shown
 from sidecar.authorization.policy import Policy
 from sidecar.decision_log import About
 
@@ -19,7 +20,7 @@ def about_http(request: HttpRequest, policy: Policy, rule: str) -> About:
     return About(
         client_address(request, policy.trusted_hops),
         request.method,
-        request.target.partition("?")[0].partition("#")[0],
+        shown(request.target),
         ids[0] if len(ids) == 1 else "",
         rule,
     )

@@ -17,6 +17,9 @@ _PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BROKEN: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _TWICE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_PARAMETERS: Final = re.compile(r";[^/]*")
+_BEHIND: Final = re.compile(r"[?#]|%(?:25)*(?:3[Ff]|23)")
+"""Where a path ends, also where its mark was encoded, and however often."""
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 ASTERISK: Final = "*"
 """The target of `OPTIONS *`, which asks about the server (RFC 9112, section 3.2.4)."""
@@ -50,6 +53,15 @@ def normalized(target: str) -> Path:
     return _resolved(_decoded(path), path)
 
 
+def shown(target: str) -> str:
+    """The path of a request target as messages and the log have it.
+
+    Without query, fragment and parameters: a token may stand in each, also where a client or a
+    proxy encoded what sets them apart.
+    """
+    return _PARAMETERS.sub(";", _BEHIND.split(target, maxsplit=1)[0])
+
+
 def _decoded(path: str) -> str:
     """The path decoded once; what an upstream might decode again is refused."""
     try:
@@ -81,5 +93,5 @@ def _resolved(text: str, path: str) -> Path:
 
 def _refused(path: str, problem: str) -> Refused:
     return Refused(
-        Reason.RULE_DENIED, f"no rule can be found for the path {quoted(path)}: it {problem}"
+        Reason.RULE_DENIED, f"no rule can be found for the path {quoted(shown(path))}: it {problem}"
     )

@@ -85,7 +85,7 @@ def _described(options: argparse.Namespace, consumer: messages.Consumer) -> mess
         for label in options.label or ():
             name, sign, value = label.partition("=")
             if not (name and sign):
-                raise CommandFailed(f"--label {label}: it must be NAME=VALUE")
+                raise CommandFailed("--label: it must be NAME=VALUE")
             consumer.labels[name] = value
     except (UnicodeEncodeError, ValueError) as error:
         raise CommandFailed("an argument is not in UTF-8") from error

@@ -189,7 +189,7 @@ def _object(option: str, pairs: Sequence[str]) -> str:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise CommandFailed(f"{option} {pair}: it must be NAME=VALUE")
+            raise CommandFailed(f"{option}: it must be NAME=VALUE")
         if name in members:
             raise CommandFailed(f"{option} {name}: it is there twice")
         members[name] = value if _is_json(value) else json.dumps(value)

@@ -4,12 +4,14 @@ import re
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from sidecar.config.headers import HeaderName, one_of_each
 from sidecar.config.secrets import Secret
 from sidecar.config.section import Fault, Text, fault, faults
 
+PLACEHOLDER: Final = "{sub}"
+"""Where the subject stands in a URL."""
 _OWN_HEADERS: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "cookie", "host"}
     | {"if-modified-since", "if-none-match", "proxy-authorization", "te", "transfer-encoding"}
@@ -68,7 +70,21 @@ def _sendable(headers: dict[str, Secret]) -> dict[str, Secret]:
     return headers
 
 
-HttpUrl = Annotated[Text, AfterValidator(_http_url)]
+def _masked(url: str) -> str:
+    """The URL with `***` for each value in its query, where a secret may be, but for `{sub}`."""
+    place, mark, query = url.partition("?")
+    return place + mark + "&".join(_masked_pair(pair) for pair in query.split("&") if mark)
+
+
+def _masked_pair(pair: str) -> str:
+    name, sign, value = pair.partition("=") if "=" in pair else ("", "", pair)
+    masked = ("***" if part else "" for part in value.split(PLACEHOLDER))
+    return name + sign + PLACEHOLDER.join(masked)
+
+
+HttpUrl = Annotated[
+    Text, AfterValidator(_http_url), PlainSerializer(_masked, return_type=str, when_used="json")
+]
 """An http or https URL without user name, password and fragment."""
 ProxyUrl = Annotated[Text, AfterValidator(_proxy_url)]
 """The URL of an HTTP proxy."""

@@ -30,6 +30,9 @@ FAULTS: Final = "faults"
 ANY: Final = ("*",)
 """What `"*"` is read as where it stands in place of a list."""
 
+_MAYBE_SECRET: Final = re.compile(r"://[^/]*@|://.*\?|-----BEGIN |\beyJ[\w-]*\.", re.DOTALL)
+"""A URL with user name or query, PEM, a token: put by mistake where something else is expected."""
+
 Fault = tuple[Place, str]
 """Where in the section that is being read, and what is wrong, in a sentence without subject."""
 
@@ -51,7 +54,7 @@ def said(error: PydanticCustomError) -> str:
 
 
 def came(value: object) -> str:
-    """What was found in place of the value that was expected."""
+    """What was found in place of the value that was expected; no text that looks like a secret."""
     if value is None:
         return "empty"
     if isinstance(value, bool):
@@ -59,6 +62,8 @@ def came(value: object) -> str:
     if isinstance(value, int | float):
         return f"the number {quoted(value)}"
     if isinstance(value, str):
+        if _MAYBE_SECRET.search(value):
+            return "text that may hold a secret"
         return f"the text {quoted(value)}"
     return "a list" if isinstance(value, list | tuple) else "a mapping"
 

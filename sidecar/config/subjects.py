@@ -1,12 +1,12 @@
 """Directories that say whether the user exists whom a token names, and how each is asked."""
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from sidecar.config.http_access import HttpUrl, ProxyUrl, RequestHeaders
+from sidecar.config.http_access import PLACEHOLDER, HttpUrl, ProxyUrl, RequestHeaders
 from sidecar.config.keyfiles import CertificateFile
 from sidecar.config.secrets import Secret
 from sidecar.config.section import Fault, Maybe, Name, Section, Text, fault
@@ -14,8 +14,6 @@ from sidecar.config.sql import SqlQuery, SqlUrl
 from sidecar.config.subject_file import SubjectFile
 from sidecar.config.units import Duration, lasting
 
-PLACEHOLDER: Final = "{sub}"
-"""Where the subject stands in a URL."""
 _Timeout = Annotated[Duration, lasting("1ms", "10s")]
 """No call waits longer than 10 s for an answer."""
 

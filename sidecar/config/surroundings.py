@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Unreadable(Exception):
-    """A file that can't be read, and why; the message names its absolute path."""
+    """A file that can't be read, and why; the message names its absolute path, if it is one."""
 
 
 class _WithContext(Protocol):
@@ -72,6 +72,8 @@ def read(path: str, most: int) -> bytes:
 
     Never waits for what a pipe, a terminal or another thing that is no file may bring one day.
     """
+    if "-----BEGIN " in path:
+        raise Unreadable("must be the path of a file, and not the key or certificate in it")
     try:
         with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -31,6 +31,7 @@ _EXPECTED: Final = {
     "string_type": "must be text",
     "tuple_type": "must be a list",
 }
+_OF_SEVERAL: Final = frozenset({"dict_type", "model_type", "tuple_type"})
 _BOUNDS: Final = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
@@ -72,6 +73,8 @@ def _sentence(details: ErrorDetails, hidden: bool) -> str:
     value = details["input"]
     found = "something else" if hidden else came(value)
     if kind in _EXPECTED:
+        if kind in _OF_SEVERAL and isinstance(value, str):
+            found = "text"  # often the one secret that belongs into it
         quotable = kind == "string_type" and isinstance(value, int | float)
         remedy = ": put it in quotes" if quotable else ""
         return f"{_EXPECTED[kind]}; it is {found}{remedy}"

@@ -1,6 +1,7 @@
 """The URL of an issuer's JWK Set, found by discovery: OpenID Connect Discovery 1.0, RFC 8414."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 from sidecar.config.issuers import discovery_url
 from sidecar.keys.answer import Answer, DownloadFailed, Outcome
 from sidecar.keys.download import Access, Download
+from sidecar.keys.response import shown
 from sidecar.token.strict_json import parse_object
 from sidecar.token.words import names, quoted
 
@@ -90,10 +92,17 @@ def jwks_url(issuer: str, url: str, document: bytes) -> str:
     schemes = {"https"} if urlsplit(issuer).scheme == "https" else {"http", "https"}
     if not isinstance(jwks_uri, str) or _scheme(jwks_uri) not in schemes:
         raise DownloadFailed(
-            f"{url} has the jwks_uri {quoted(jwks_uri)}; it must be a URL with {names(schemes)}",
+            f"{url} has the jwks_uri {_shown(jwks_uri)}; it must be a URL with {names(schemes)}",
             Outcome.WRONG_ISSUER,
         )
     return jwks_uri
+
+
+def _shown(jwks_uri: object) -> str:
+    """Without user name, password and query, which may be secrets of the provider's."""
+    if isinstance(jwks_uri, str):
+        jwks_uri = re.sub(r"//.*@", "//***@", shown(jwks_uri), flags=re.DOTALL)
+    return quoted(jwks_uri)
 
 
 def _scheme(url: str) -> str:

@@ -1,5 +1,6 @@
 """What is taken of an HTTP answer: JSON of a bounded length, or that nothing was modified."""
 
+import codecs
 import time
 from typing import Final
 
@@ -12,6 +13,7 @@ from sidecar.token.words import quoted
 _LONGEST_VALIDATOR: Final = 1024
 _CONTENT: Final = frozenset({"", "application/json", "text/plain", "application/octet-stream"})
 """Beside `+json`: servers of plain files know no better. What is refused is a page for people."""
+_PAGES: Final = frozenset({"text/html", "application/xhtml+xml", "text/xml", "application/xml"})
 _CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 _CACHING: Final = ("cache-control", "expires", "age", "date")
 
@@ -50,12 +52,16 @@ async def read(
 
 
 def _check_content(response: aiohttp.ClientResponse, name: str) -> None:
-    """JSON is UTF-8 (RFC 8259, section 8.1): read as something else it might say other things."""
+    """JSON is UTF-8 (RFC 8259, section 8.1): read as something else it might say other things.
+
+    Of the answer only names that are known are quoted: some servers repeat what they were sent.
+    """
     kind, _, parameters = response.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind not in _CONTENT and not kind.endswith("+json"):
+        came = quoted(kind) if kind in _PAGES else "another content type"
         raise DownloadFailed(
-            f"{name} answers with {quoted(kind)} and not with JSON: it may be a page for people",
+            f"{name} answers with {came} and not with JSON: it may be a page for people",
             Outcome.MALFORMED,
         )
     for parameter in parameters.split(";"):
@@ -63,9 +69,16 @@ def _check_content(response: aiohttp.ClientResponse, name: str) -> None:
         charset = value.strip().strip('"').lower()
         if attribute.strip().lower() == "charset" and charset not in _CHARSETS:
             raise DownloadFailed(
-                f"{name} answers in the charset {quoted(charset)}; JSON is in UTF-8",
-                Outcome.MALFORMED,
+                f"{name} answers in {_charset(charset)}; JSON is in UTF-8", Outcome.MALFORMED
             )
+
+
+def _charset(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except (LookupError, ValueError):
+        return "a charset that is not known"
+    return f"the charset {quoted(name)}"
 
 
 def _validators(response: aiohttp.ClientResponse, url: str) -> Validators | None:

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class Saved:
     """A JWK Set as it was fetched."""
 
-    source: str = field(repr=False)
-    """The URL that the configuration named: a set from elsewhere is never used."""
+    source: str
+    """A digest of the URL that the configuration named: a set from elsewhere is never used."""
     body: bytes = field(repr=False)
     fetched_at: float
     """Seconds since the epoch."""

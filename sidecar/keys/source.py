@@ -1,5 +1,6 @@
 """From an issuer's settings to what fetches its JWK Set."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,11 @@ class Source:
     def start(self) -> str:
         """The URL that the configuration gives or implies."""
         return self.url or discovery_url(self.issuer)
+
+    @property
+    def digest(self) -> str:
+        """Tells it from others in the store, where no URL is to stand: its query may be secret."""
+        return hashlib.sha256(self.start.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def source_of(issuer: Issuer) -> Source:

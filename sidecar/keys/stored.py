@@ -3,7 +3,7 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from sidecar.keys.answer import Validators
@@ -42,6 +42,8 @@ class StoredSet:
 
 
 def _dump(saved: Saved) -> bytes:
+    if saved.validators and "?" in saved.validators.url:
+        saved = replace(saved, validators=None)  # the query may be secret; so it is fetched whole
     members = {**asdict(saved), "body": b64encode(saved.body).decode(), "format": FORMAT}
     return json.dumps(members).encode()
 

@@ -8,7 +8,8 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 from yarl import URL
 
-from sidecar.config.subjects import PLACEHOLDER, HttpDirectory
+from sidecar.config.http_access import PLACEHOLDER
+from sidecar.config.subjects import HttpDirectory
 from sidecar.keys.answer import DownloadFailed
 from sidecar.keys.connecting import cause, session, trusted
 from sidecar.keys.resolver import Resolver

@@ -117,10 +117,11 @@ def from_pem(data: bytes, key_id: str | None = None) -> Key:
     a certificate is not checked: it only carries the key.
     """
     try:
+        # Beside a certificate too: what is taken for public is kept, and shown to who asks.
+        if b"PRIVATE KEY-----" in data:
+            raise UnusableKey("it has a private key; a public key or a certificate is needed")
         if b"-----BEGIN CERTIFICATE-----" in data:
             return from_public_key(x509.load_pem_x509_certificate(data).public_key(), key_id)
-        if b"PRIVATE KEY-----" in data:
-            raise UnusableKey("it is a private key; a public key or a certificate is needed")
         return from_public_key(load_pem_public_key(data), key_id)
     except (ValueError, UnsupportedAlgorithm) as error:
         raise UnusableKey("it is neither a PEM public key nor a PEM certificate") from error

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.authorization.path import Path, normalized
+from sidecar.authorization.path import Path, normalized, shown
 from sidecar.token.reason import Reason, Refused
 
 
@@ -82,6 +82,39 @@ def test_what_has_no_one_meaning_is_refused(target: str, why: str) -> None:
     with pytest.raises(Refused, match=why) as refused:
         normalized(target)
     assert refused.value.reason is Reason.RULE_DENIED
+
+
+SECRET = "access_token=marker"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param("/a/b", "/a/b", id="a path"),
+        pytest.param("/%61%2Fb/../c", "/%61%2Fb/../c", id="as it was written"),
+        pytest.param(f"/a?{SECRET}", "/a", id="a query"),
+        pytest.param(f"/a#{SECRET}", "/a", id="a fragment"),
+        pytest.param(f"/a%3F{SECRET}", "/a", id="a query that is encoded"),
+        pytest.param(f"/a%3f{SECRET}", "/a", id="in lower case"),
+        pytest.param(f"/a%23{SECRET}", "/a", id="a fragment that is encoded"),
+        pytest.param(f"/a%25253F{SECRET}", "/a", id="three times"),
+        pytest.param(f"/a;{SECRET}/b;{SECRET}?c", "/a;/b;", id="parameters"),
+        pytest.param(f"https://x?{SECRET}", "https://x", id="a URL"),
+        pytest.param(f"?{SECRET}", "", id="nothing but a query"),
+    ],
+)
+def test_what_is_shown_of_a_target_has_no_token(target: str, expected: str) -> None:
+    assert shown(target) == expected
+
+
+@pytest.mark.parametrize(
+    "target",
+    [f"a?{SECRET}", f"/a#{SECRET}", f"/%?{SECRET}", f"/..?{SECRET}", f"/%0a;{SECRET}"],
+)
+def test_a_target_that_is_refused_is_quoted_without_what_may_be_a_token(target: str) -> None:
+    with pytest.raises(Refused, match="no rule can be found for the path") as refused:
+        normalized(target)
+    assert "marker" not in refused.value.message
 
 
 @given(st.text(max_size=40))

@@ -51,7 +51,7 @@ def snapshot(folder: Folder, **sections: Any) -> Snapshot:
         ),
         pytest.param(
             {"allow": "10.0.0.0/8"},
-            ['.allow: must be a list; it is the text "10.0.0.0/8"'],
+            [".allow: must be a list; it is text"],
             id="no list",
         ),
         pytest.param(

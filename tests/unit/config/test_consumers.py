@@ -93,7 +93,7 @@ def with_consumers(*consumers: dict[str, Any], **settings: Any) -> dict[str, Any
         ),
         pytest.param(
             {**OPS, "public_key": {"file": "ec.pem"}},
-            ["public_key: it is a private key; a public key or a certificate is needed"],
+            ["public_key: it has a private key; a public key or a certificate is needed"],
             id="a private key",
         ),
         pytest.param({"key": None}, ["key: is missing"], id="no key"),

@@ -334,7 +334,7 @@ def jwk(name: str, **members: Any) -> dict[str, Any]:
         pytest.param(
             {"keys": {"file": "ec.pem"}},
             [
-                "keys.file: ec.pem: it has no usable key: line 1: it is a private key; a public "
+                "keys.file: ec.pem: it has no usable key: line 1: it has a private key; a public "
                 "key or a certificate is needed"
             ],
             id="a file with a private key",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.config.folder import Folder, configuration, consumer
+from tests.unit.config.folder import Folder, configuration, consumer, issuer, signer
 
 BYTES = bytes(range(224, 256)) + b"=\xfb\xff"
 LONG = "marker-" + "x" * 40
@@ -177,4 +177,80 @@ def test_what_is_wrong_with_a_reference(folder: Folder, reference: object, messa
     place = "jwt-sidecar.yaml:1: consumers.list[0].secret"
     found = folder.problems(with_secret(reference))
     assert found == [f"{place}{message}" if message[0] == "." else f"{place}: {message}"]
+    assert "marker" not in "".join(found)
+
+
+URL = "https://reader:marker@corp.example"
+PEM = "-----BEGIN PRIVATE KEY-----\nmarker\n-----END PRIVATE KEY-----\n"
+
+
+def with_keys(**keys: object) -> dict[str, object]:
+    return configuration(issuers=[issuer(keys=keys)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        pytest.param(
+            configuration(issuers=[issuer(keys=URL)]),
+            "issuers[0].keys: must be a mapping of settings; it is text",
+            id="a URL for a section",
+        ),
+        pytest.param(
+            configuration(store="marker"),
+            "store: must be a mapping of settings; it is text",
+            id="text for a section",
+        ),
+        pytest.param(
+            configuration(signers=[signer(keys="marker")]),
+            "signers[0].keys: must be a list; it is text",
+            id="text for a list",
+        ),
+        pytest.param(
+            with_keys(inline="marker"),
+            "issuers[0].keys.inline: must be a mapping; it is text",
+            id="text for a mapping",
+        ),
+        pytest.param(
+            with_keys(discovery=URL),
+            "issuers[0].keys.discovery: must be true; it is text that may hold a secret",
+            id="a URL for true",
+        ),
+        pytest.param(
+            with_keys(url=f"{URL}/\n"),
+            "issuers[0].keys.url: must be text that is not empty, without control characters; it "
+            "is text that may hold a secret",
+            id="a URL with a line end",
+        ),
+        pytest.param(
+            with_keys(url="https://a.example", refresh="https://a.example?marker"),
+            "issuers[0].keys.refresh: must be a duration with a unit (ms, s, m, h, d), such as "
+            '"30s"; it is text that may hold a secret',
+            id="a URL for a duration",
+        ),
+        pytest.param(
+            with_keys(file=PEM),
+            "issuers[0].keys.file: must be the path of a file, and not the key or certificate in "
+            "it",
+            id="PEM for a path",
+        ),
+        pytest.param(
+            with_secret({"file": PEM.replace("\n", " ")}),
+            "consumers.list[0].secret.file: must be the path of a file, and not the key or "
+            "certificate in it",
+            id="PEM for the path of a secret",
+        ),
+        pytest.param(
+            configuration(issuers=[issuer(name="eyJhbGciOiJub25lIn0.marker.")]),
+            "issuers[0].name: must be a name of 1 to 100 of the characters a-z, 0-9, ., _ and -; "
+            "it is text that may hold a secret",
+            id="a token for a name",
+        ),
+    ],
+)
+def test_a_secret_in_the_wrong_place_is_not_quoted(
+    folder: Folder, settings: dict[str, object], message: str
+) -> None:
+    found = folder.problems(settings)
+    assert f"jwt-sidecar.yaml:1: {message}" in found
     assert "marker" not in "".join(found)

@@ -121,6 +121,42 @@ def test_the_headers_of_keys_are_shown_without_their_values(folder: Folder) -> N
     assert "marker" not in text
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        pytest.param("", "", id="no query"),
+        pytest.param("?key=marker", "?key=***", id="a value"),
+        pytest.param("?a=marker&b=marker==&c=", "?a=***&b=***&c=", id="several"),
+        pytest.param("?marker", "?***", id="no names"),
+        pytest.param("?a=marker?marker", "?a=***", id="a question mark in it"),
+    ],
+)
+def test_the_query_of_a_url_is_shown_without_its_values(
+    folder: Folder, written: str, shown: str
+) -> None:
+    keys = {"url": f"https://a.example/jwks{written}"}
+    text = show(folder.load(configuration(issuers=[issuer(keys=keys)])))
+    assert f"    url: https://a.example/jwks{shown}\n" in text
+    assert show(folder.load(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        pytest.param("/{sub}?key=marker", "/{sub}?key=***", id="in the path"),
+        pytest.param("/?key=marker&id={sub}", "/?key=***&id={sub}", id="in the query"),
+        pytest.param("/?id=marker{sub}", "/?id=***{sub}", id="behind more"),
+        pytest.param("/?{sub}", "/?{sub}", id="alone"),
+    ],
+)
+def test_the_place_of_the_subject_stays(folder: Folder, written: str, shown: str) -> None:
+    subjects = [{"name": "users", "http": {"url": f"https://a.example{written}"}}]
+    settings = configuration(issuers=[issuer(subjects="users")], subjects=subjects)
+    text = show(folder.load(settings))
+    assert f"    url: https://a.example{shown}\n" in text
+    assert show(folder.load(text)) == text
+
+
 def settings_in(described: dict[str, Any]) -> dict[str, dict[str, Any]]:
     sections = {"": described, **described["$defs"]}
     return {

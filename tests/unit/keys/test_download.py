@@ -246,6 +246,16 @@ async def test_a_content_that_may_be_json(content_type: str) -> None:
             'URL answers in the charset "iso-8859-1"; JSON is in UTF-8',
             id="Latin-1",
         ),
+        pytest.param(
+            "text/marker",
+            "URL answers with another content type and not with JSON: it may be a page for people",
+            id="a type that may be what was sent",
+        ),
+        pytest.param(
+            "application/json; charset=marker",
+            "URL answers in a charset that is not known; JSON is in UTF-8",
+            id="a charset that may be",
+        ),
     ],
 )
 async def test_another_content(content_type: str, problem: str) -> None:

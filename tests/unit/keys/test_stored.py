@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from sidecar.keys.answer import Validators
+from sidecar.keys.download import Access
 from sidecar.keys.saved import Saved
+from sidecar.keys.source import Source
 from sidecar.keys.stored import KIND, StoredSet
 from sidecar.state.memory import MemoryStore
 from sidecar.state.store import ABSENT
@@ -22,6 +24,26 @@ async def test_what_was_saved_is_loaded(saved: Saved) -> None:
     await kept.save(SAVED)
     await kept.save(saved)
     assert await kept.load() == saved
+
+
+async def test_no_query_of_a_url_is_kept() -> None:
+    url = "https://a.example/jwks?api_key=marker"
+    store, source = MemoryStore(), Source("https://a.example", url, Access(1.0))
+    saved = Saved(source.digest, b"{}", 0.0, Validators(url, '"1"'))
+    await StoredSet(store, "corp").save(saved)
+    record = await store.get(KIND, "corp")
+    assert record is not None
+    assert b"marker" not in record.data
+    assert "marker" not in repr(saved)
+    assert await StoredSet(store, "corp").load() == Saved(source.digest, b"{}", 0.0)
+
+
+def test_sources_of_other_queries_are_others() -> None:
+    of = [
+        Source("https://a.example", f"https://a.example/jwks{query}", Access(1.0)).digest
+        for query in ("", "?a", "?b", "?a")
+    ]
+    assert (len(set(of)), of[1]) == (3, of[3])
 
 
 async def test_each_issuer_has_its_own() -> None:

@@ -125,9 +125,15 @@ def test_a_pem_certificate_is_read_whatever_its_dates(algorithm: str) -> None:
             "neither a PEM public key nor",
             id="a broken certificate",
         ),
-        pytest.param(private_pem(PKCS8), "is a private key", id="a private key"),
-        pytest.param(private_pem(OPENSSL), "is a private key", id="a private key of SEC1"),
-        pytest.param(private_pem(PKCS8, b"pw"), "is a private key", id="an encrypted one"),
+        pytest.param(private_pem(PKCS8), "has a private key", id="a private key"),
+        pytest.param(private_pem(OPENSSL), "has a private key", id="a private key of SEC1"),
+        pytest.param(private_pem(PKCS8, b"pw"), "has a private key", id="an encrypted one"),
+        pytest.param(
+            certificate(EC) + private_pem(PKCS8), "has a private key", id="one behind a certificate"
+        ),
+        pytest.param(
+            private_pem(OPENSSL) + certificate(EC), "has a private key", id="one before it"
+        ),
         pytest.param(
             public_pem(ec.generate_private_key(ec.SECP224R1())), "secp224r1", id="another curve"
         ),
