@@ -57,7 +57,7 @@ class Listener:
     def describe(self) -> str:
         """Address, transport and services, for the line that says the sidecar is ready."""
         transport = f"{self.transport} with TLS" if self.certificates else self.transport
-        return f"{self.address} ({transport}; {', '.join(self.services)})"
+        return f"{self.address} ({transport}; {', '.join(self.services) or 'health'})"
 
     def close(self) -> None:
         """Removes what a Unix socket leaves behind."""

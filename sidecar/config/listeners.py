@@ -3,8 +3,19 @@
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
+from pydantic import AfterValidator
+
 from sidecar.config.addresses import Address
-from sidecar.config.section import Fault, Many, Matching, Maybe, Name, OneOrMore, Section
+from sidecar.config.section import (
+    Fault,
+    Many,
+    Matching,
+    Maybe,
+    Name,
+    OneOrMore,
+    Section,
+    distinct,
+)
 from sidecar.config.signers import Scope
 from sidecar.config.tls import Tls
 
@@ -33,8 +44,10 @@ class Listener(Section):
     """`unix:PATH` or `HOST:PORT`."""
     mode: _Mode = "0660"
     """Permissions of a Unix socket, in octal."""
-    services: OneOrMore[Literal["validate", "ext_authz", "issue", "admin"]]
-    """What it serves: `validate`, `ext_authz`, `issue`, `admin`."""
+    services: Annotated[
+        Many[Literal["validate", "ext_authz", "issue", "admin"]], AfterValidator(distinct)
+    ]
+    """What it serves: `validate`, `ext_authz`, `issue`, `admin`. An empty list: health alone."""
     tls: Maybe[Tls] = None
     """TLS; absent: plain text."""
     caller_token: Maybe[CallerToken] = None

@@ -21,18 +21,23 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import aiohttp
+import grpc
 import jwt
 import kubernetes_validate
 import pytest
 import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from deploy import rootfs
 from deploy.demo.stage import envoy, free_port, sidecar
 from sidecar.cli import parser
 from sidecar.config.load import load
+from sidecar.v1.token_service_pb2 import ValidateTokenRequest
+from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
 from tests.integration.test_deployments import OUR_ISSUER, replaced
 from tests.integration.test_envoy import mint
 from tests.raw_http import upstream
+from tests.running import fails
 
 ROOT: Final = Path(__file__).parents[2]
 BIN: Final = Path(sys.executable).parent
@@ -41,7 +46,6 @@ KUBERNETES: Final = ROOT / "deploy/kubernetes"
 COMPOSE: Final = ROOT / "deploy/compose"
 FIRST, SECOND = (jwt.utils.base64url_encode(one * 32).decode() for one in (b"1", b"2"))
 """Secrets of the consumer `ci`."""
-PROBES: Final = {"startup": "/livez", "readiness": "/readyz", "liveness": "/livez"}
 CARRIED_OUT: Final = {
     *("ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "HEALTHCHECK", "LABEL", "RUN", "USER", "WORKDIR"),
 }
@@ -181,10 +185,12 @@ def volume(directory: Path, files: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class Pod:
-    """The directories that the sidecar's container has, and where its HTTP listener is."""
+    """The directories that the sidecar's container has, and where it listens for the outside."""
 
     directory: Path
     port: int
+    """Of its HTTP listener."""
+    health_port: int
 
     @property
     def configuration(self) -> Path:
@@ -198,6 +204,7 @@ class Pod:
         ours = {
             "/etc/jwt-sidecar-secrets/": f"{self.directory}/secrets/",
             "/run/jwt-sidecar/": f"{self.directory}/run/",
+            "0.0.0.0:9191": f"127.0.0.1:{self.health_port}",
             "0.0.0.0:9192": f"127.0.0.1:{self.port}",
         }
         text = (KUBERNETES / "jwt-sidecar.yaml").read_text()
@@ -226,7 +233,7 @@ class Pod:
 @pytest.fixture
 def mounted(tmp_path: Path) -> Pod:
     (tmp_path / "run").mkdir()
-    pod = Pod(tmp_path, free_port())
+    pod = Pod(tmp_path, free_port(), free_port())
     pod.mount_configuration()
     pod.mount_secret(f"{FIRST}\n")
     return pod
@@ -255,13 +262,17 @@ def test_the_sidecar_outlives_the_app_and_has_the_time_to_end(
 
 
 def test_probes_ask_what_the_configuration_serves(container: Any) -> None:
-    http = yaml.safe_load((KUBERNETES / "jwt-sidecar.yaml").read_text())["http"]
-    (port,) = container["ports"]
-    assert http["address"] == f"0.0.0.0:{port['containerPort']}"
+    settings = yaml.safe_load((KUBERNETES / "jwt-sidecar.yaml").read_text())
+    http, (_, outside) = settings["http"], settings["listeners"]
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    assert outside["address"] == f"0.0.0.0:{ports['sidecar-health']}"
+    assert outside["services"] == []
+    assert http["address"] == f"0.0.0.0:{ports['sidecar-http']}"
     assert "health" in http["serve"]
     assert not {"check", "jwks"} & set(http["serve"])
-    asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in PROBES}
-    assert asked == {kind: {"path": path, "port": port["name"]} for kind, path in PROBES.items()}
+    for kind in ("startup", "readiness"):
+        assert container[f"{kind}Probe"]["grpc"] == {"port": ports["sidecar-health"]}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "sidecar-http"}
 
 
 def test_the_container_has_no_more_rights_than_it_needs(pod: Any, container: Any) -> None:
@@ -322,9 +333,15 @@ async def test_a_change_of_config_map_and_secret_holds_while_it_serves(mounted: 
     old, new = by_ci(FIRST), by_ci(SECOND)
     base = f"http://127.0.0.1:{mounted.port}"
     async with sidecar(mounted.configuration), aiohttp.ClientSession(base) as client:
-        for path in set(PROBES.values()):
+        for path in ("/livez", "/readyz"):
             async with client.get(path) as answer:
                 assert answer.status == 200
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{mounted.health_port}") as outside:
+            health: Any = health_pb2_grpc.HealthStub(outside)
+            told = await health.Check(health_pb2.HealthCheckRequest())
+            assert told.status == health_pb2.HealthCheckResponse.SERVING
+            with fails(grpc.StatusCode.PERMISSION_DENIED, "NOT_SERVED_HERE"):
+                await TokenServiceStub(outside).ValidateToken(ValidateTokenRequest(token=old))
         assert await mounted.judged(old) == "valid"
         assert await mounted.judged(new) == "refused: SIGNATURE_INVALID"
         mounted.mount_secret(f"{SECOND}\n")
