@@ -133,22 +133,27 @@ class Engine:
         self._new_token_id = new_token_id
         self._clock = clock
 
-    def again(self, token: str, asked: object) -> Kept | None:
+    def again(self, token: str, asked: object | None) -> Kept | None:
         """The answer that this question about a token had, where all it was judged by holds.
 
         That is what `decide` would come to, at a fraction of its cost. `asked` is what was given
         to `keep`.
         """
-        if self.seen_tokens is None or self.decisions.passed:
+        if self.seen_tokens is None or asked is None or self.decisions.passed:
             return None
         revocations = self.revoked.state if self.revoked is not None else 0
         return self.seen_tokens.verified.again(
             digest_of(token), asked, self.snapshot.mark, revocations, self._now()
         )
 
-    def keep(self, token: str, asked: object, verdict: Verdict, answer: bytes) -> None:
-        """Has an answer given `again`, where the token passed and nothing speaks against it."""
-        if isinstance(verdict, Verified) and verdict.grounds and self.seen_tokens:
+    def keep(self, token: str, asked: object | None, verdict: Verdict, answer: bytes) -> None:
+        """Has an answer given `again`, where the token passed and nothing speaks against it.
+
+        None is asked but once.
+        """
+        if asked is None or self.seen_tokens is None:
+            return
+        if isinstance(verdict, Verified) and verdict.grounds:
             verified = self.seen_tokens.verified
             verified.keep(digest_of(token), asked, verdict.grounds, verdict.issuer_name, answer)
 

@@ -87,7 +87,7 @@ class Authorization:
 
         return await judged(asked, policy, decide)
 
-    def _keep(self, token: str, question: object, answer: Answer, response: bytes) -> None:
+    def _keep(self, token: str, question: object | None, answer: Answer, response: bytes) -> None:
         """Has it given again; where a header is left out, that is to be counted each time."""
         verdict, outcome = answer.verdict, answer.outcome
         if verdict is not None and isinstance(outcome, Admission) and not outcome.left_out:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError, Message
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
+_LONGEST_ASKED: Final = 512
+"""Bytes of a question, beside its token, whose answer is kept for when it is asked again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +44,9 @@ class TokenService:
         began, engine = perf_counter(), self._engine
         token = message.token
         message.ClearField("token")
-        asked = message.SerializeToString()
+        asked: bytes | None = message.SerializeToString()
+        if asked and len(asked) > _LONGEST_ASKED:
+            asked = None
         kept = engine.again(token, asked)
         if kept is not None:
             engine.metrics.passed("grpc", kept.issuer_name, perf_counter() - began)

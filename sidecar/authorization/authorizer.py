@@ -44,18 +44,17 @@ class Asked:
     credential: Credential
     proof: Proof
 
-    def question(self, policy: Policy) -> object:
-        """What the answer depends on beside the token, as `VerifiedTokens.keep` wants it."""
+    def question(self, policy: Policy) -> object | None:
+        """What the answer depends on beside the token, as `VerifiedTokens.keep` wants it.
+
+        None where the answer has something of this one request: a client could make up any number.
+        """
         taken = self.credential.removal
-        return (
-            policy.mark,
-            self.rule.mark,
-            self.proof is NO_PROOF,
-            taken.headers,
-            taken.query_parameters,
-            tuple(taken.set_headers.items()),
-            alike(policy.forward, self.request.headers),
-        )
+        if self.proof is not NO_PROOF or taken.query_parameters or taken.set_headers:
+            return None
+        if alike(policy.forward, self.request.headers):
+            return None
+        return policy.mark, self.rule.mark, taken.headers
 
 
 async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Answer:

@@ -24,6 +24,8 @@ _MOST_SHARED: Final = 1000
 """Headers, and ways of verification, that many tokens have in common."""
 _MOST_PARSED: Final = 1000
 """Tokens whose claims stay parsed, for those whose answers can't be given again."""
+_LONGEST_PARSED: Final = 2048
+"""Bytes of the claims of one of these: parsed, they may take thirty times as many."""
 _END_AND_WAY: Final = struct.Struct("<dQ")
 """When a token is forgotten, and the number of the way in which it was verified."""
 
@@ -138,7 +140,9 @@ class VerifiedTokens:
         return Seen(tried, key, ends, token)
 
     def parsed(self, digest: bytes, token: Jws) -> None:
-        """Keeps the parts of a token that was seen and had to be parsed again."""
+        """Keeps the parts of a token that was seen and had to be parsed again, if it is short."""
+        if len(token.payload) > _LONGEST_PARSED:
+            return
         self._parsed[digest] = Jws(token.unverified_header, token.unverified_claims, b"", b"", b"")
         if len(self._parsed) > _MOST_PARSED:
             self._parsed.popitem(last=False)

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import logging
 from typing import Any
 
@@ -258,6 +259,7 @@ QUESTIONS = [
     pytest.param({"required_claims_json": '{"sub": "alice"}'}, id="a claim that it has"),
     pytest.param({"required_claims_json": '{"sub": "bob"}'}, id="a claim that it has not"),
     pytest.param({"client_address": "192.0.2.1"}, id="an address"),
+    pytest.param({"required_claims_json": '{"sub": ["%s", "alice"]}' % ("x" * 600)}, id="much"),
     pytest.param({"proof": {"client_certificate_sha256": bytes(32)}}, id="a proof"),
 ]
 
@@ -291,3 +293,15 @@ async def test_a_token_that_is_known_does_not_wait_for_those_that_are_not() -> N
     assert [task.done() for task in new] == [True] * AT_A_TIME + [False] * (100 - AT_A_TIME)
     for answer in await asyncio.gather(*new):
         assert messages.ValidateTokenResponse.FromString(answer).valid
+
+
+async def test_nobody_fills_the_memory_by_asking_for_much() -> None:
+    judge, call, text = engine(), Call(), token()
+    for number in range(20):
+        claims = json.dumps({"sub": ["alice", f"{number}" * 1000]})
+        message = ValidateTokenRequest(token=text, required_claims_json=claims)
+        answer = await TokenService(judge).validate_token(message, call)  # type: ignore[arg-type]
+        assert messages.ValidateTokenResponse.FromString(answer).valid
+    assert judge.seen_tokens is not None
+    verified = judge.seen_tokens.verified
+    assert len(repr([vars(verified), vars(verified._answers)])) < 20_000
