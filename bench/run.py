@@ -1,0 +1,21 @@
+"""The parts of the benchmark, one after another."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from bench import calls
+from bench.section import Section
+
+ROUNDS: Final = 7
+PARTS: Final[Mapping[str, Callable[[int], Section]]] = {
+    "calls": calls.measure,
+}
+
+
+def measured(rounds: int, names: Sequence[str] = ()) -> list[Section]:
+    """What these parts find out, or all of them."""
+    sections = []
+    for name in names or PARTS:
+        print(f"measuring {name}", flush=True)
+        sections.append(PARTS[name](rounds))
+    return sections
