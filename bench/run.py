@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from bench import calls
+from bench import calls, proxied
 from bench.section import Section
 
 ROUNDS: Final = 7
 PARTS: Final[Mapping[str, Callable[[int], Section]]] = {
     "calls": calls.measure,
+    "envoy": proxied.measure,
 }
 
 

