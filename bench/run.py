@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from bench import calls, proxied
+from bench import calls, proxied, rising
 from bench.section import Section
 
 ROUNDS: Final = 7
 PARTS: Final[Mapping[str, Callable[[int], Section]]] = {
     "calls": calls.measure,
     "envoy": proxied.measure,
+    "load": rising.measure,
 }
 
 
