@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import bare, full, servers, table
+from bench import bare, servers, table
 from bench.figures import TRANSPORTS, Figures
 from bench.load import Connection
 from bench.section import Section
@@ -24,14 +24,12 @@ def measure(rounds: int) -> Section:
         root = Path(directory)
         with servers.on(servers_core):
             targets = _targets(root, tokens, kinds, stack)
-            looked_up = _full_targets(root, tokens, kinds, stack)
         configurations = {one: configure(root / f"new-{one}", one, tokens) for one in TRANSPORTS}
         operations = bare.operations(tokens, configurations[TRANSPORTS[0]])
         gc.collect()
         gc.freeze()
         for _ in range(rounds):
             _measure_calls(figures, kinds, targets)
-            _measure_full(figures, kinds, targets, looked_up)
             with servers.on(servers_core):
                 for name, operation in operations.items():
                     figures.bare[name].append(bare.cost(operation))
@@ -70,36 +68,6 @@ def _measure_calls(
             empty = targets[transport, EMPTY.name].cost(EMPTY, empty_requests).cpu
             cost = targets[transport, kind.name].cost(kind, requests, empty)
             figures.calls[transport, kind.name].append(cost)
-
-
-def _full_targets(
-    root: Path, tokens: Tokens, kinds: Sequence[Work], stack: ExitStack
-) -> Mapping[str, Target]:
-    """A sidecar with very much to look up, for tokens that were seen before."""
-    configuration = configure(root / "full", TRANSPORTS[0], tokens)
-    full.fill(configuration, tokens)
-    sidecar = stack.enter_context(servers.sidecar(configuration))
-    path = str(root / "full" / "socket")
-    return {
-        kind.name: Target(sidecar, stack.enter_context(Connection(path, kind.method)))
-        for kind in kinds
-        if kind.name.endswith("token seen before")
-    }
-
-
-def _measure_full(
-    figures: Figures,
-    kinds: Sequence[Work],
-    targets: Mapping[tuple[str, str], Target],
-    looked_up: Mapping[str, Target],
-) -> None:
-    """One round: calls to the sidecar that has much, right after those to the one that has not."""
-    for kind in kinds:
-        if kind.name in looked_up:
-            requests = kind.requests(WARM_UP + CALLS)
-            without = targets[TRANSPORTS[0], kind.name].cost(kind, requests).cpu
-            cost = looked_up[kind.name].cost(kind, requests).cpu
-            figures.full[kind.name].append(cost / without)
 
 
 def _measure_start(figures: Figures, transport: str, configuration: Path) -> None:

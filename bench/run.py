@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from bench import calls, proxied, rising
+from bench import calls, proxied, rising, scaling
 from bench.section import Section
 
 ROUNDS: Final = 7
@@ -11,6 +11,7 @@ PARTS: Final[Mapping[str, Callable[[int], Section]]] = {
     "calls": calls.measure,
     "envoy": proxied.measure,
     "load": rising.measure,
+    "scaling": scaling.measure,
 }
 
 

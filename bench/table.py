@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bench import full
 from bench.bare import CORE
 from bench.figures import TRANSPORTS, Figures, Spread, verification
 from bench.markdown import met, table
@@ -37,8 +36,6 @@ def _ratios(figures: Figures, kinds: Sequence[Work]) -> Mapping[str, Spread]:
     ratios[f"{CORE}, in V"] = Spread(tuple(core / bare for core, bare in of_bare))
     kept = Spread(tuple(figures.kept))
     ratios["100,000 verified tokens kept, of their budget"] = kept.over(MOST_KEPT_MIB)
-    for name, values in figures.full.items():
-        ratios[f"{name}: with {full.NAME}, of one without"] = Spread(tuple(values))
     return ratios
 
 
@@ -97,16 +94,5 @@ def _process(figures: Figures) -> str:
             met(kept.over(MOST_KEPT_MIB)),
         )
     )
-    for name, ratios in figures.full.items():
-        ratio = Spread(tuple(ratios))
-        unchanged = min(ratios) <= 1 <= max(ratios)
-        rows.append(
-            (
-                f"{name}: with {full.NAME}, of one without",
-                str(ratio),
-                "no measurable change",
-                "met" if unchanged or ratio.median < 1 else f"**missed**: {ratio.median - 1:.0%}",
-            )
-        )
     head = ("figure", "measured", "budget", "met")
     return f"## The process\n\n{table(head, rows)}"

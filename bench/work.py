@@ -21,6 +21,12 @@ from sidecar.v1.reason_pb2 import REASON_SIGNATURE_INVALID
 ISSUER: Final = "https://issuer.example"
 AUDIENCE: Final = "shop"
 SECRET: Final = "a secret of the benchmark, and of nobody else"
+SUBJECT: Final = {
+    "sub": "9f4c7a52-alice",
+    "scope": "orders:read orders:write profile",
+    "tenant": "example",
+}
+"""What every token says of whom it is for."""
 ASYMMETRIC: Final = ("RS256", "ES256", "EdDSA")
 FORWARDED: Final = {"x-jwt-subject": "sub", "x-jwt-scope": "scope", "x-jwt-tenant": "tenant"}
 """Headers for the upstream, and the claims that they are made of."""
@@ -79,13 +85,11 @@ class Tokens:
         """A token that nobody has seen before, with these claims too."""
         now = int(time.time())
         claims = {
-            "sub": "9f4c7a52-alice",
+            **SUBJECT,
             "aud": AUDIENCE,
             "iat": now,
             "exp": now + 3600,
             "jti": str(uuid.uuid4()),
-            "scope": "orders:read orders:write profile",
-            "tenant": "example",
         }
         if algorithm in ASYMMETRIC:
             key = self.private_keys[algorithm]
