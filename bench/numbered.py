@@ -7,21 +7,23 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bench.work import AUDIENCE, ISSUER, SECRET, SUBJECT
+from bench.work import AUDIENCE, SECRET, SUBJECT
 
 _LIFETIME: Final = 86_400
+_SIGNATURE: Final = 256
+"""Bytes of one, by a key of 2048 bits."""
 
 
 class NumberedTokens:
-    """Tokens of the benchmark's consumer, and such as only look like tokens of its issuer."""
+    """Tokens of the benchmark's consumer, and such as only look like tokens of these issuers."""
 
-    def __init__(self) -> None:
+    def __init__(self, *issuers: str) -> None:
         now = int(time.time())
         claims = {**SUBJECT, "aud": AUDIENCE, "iat": now, "exp": now + _LIFETIME}
         self._secret = SECRET.encode()
         self._header = _encoded({"alg": "HS256"})
         self._claims = _opened({"key": "bench", **claims})
-        self._issued = _opened({"iss": ISSUER, **claims})
+        self._issued = {issuer: _opened({"iss": issuer, **claims}) for issuer in issuers}
 
     def valid(self, number: int) -> str:
         """A token that passes."""
@@ -29,11 +31,11 @@ class NumberedTokens:
         signature = hmac.digest(self._secret, signed.encode(), "sha256")
         return f"{signed}.{_base64(signature)}"
 
-    def forged(self, number: int, key_id: str, algorithm: str = "RS256", size: int = 256) -> str:
-        """One of the issuer, by its looks, with a signature of so many bytes that nobody made."""
-        header = _encoded({"alg": algorithm, "kid": key_id})
-        signature = number.to_bytes(size, "big")
-        return f"{header}.{self._numbered(self._issued, number)}.{_base64(signature)}"
+    def forged(self, number: int, issuer: str, key_id: str) -> str:
+        """One of an issuer, by its looks, with a signature of RS256 that nobody made."""
+        header = _encoded({"alg": "RS256", "kid": key_id})
+        signature = number.to_bytes(_SIGNATURE, "big")
+        return f"{header}.{self._numbered(self._issued[issuer], number)}.{_base64(signature)}"
 
     def _numbered(self, claims: str, number: int) -> str:
         return _base64(f'{claims}"jti":"{number:036}"}}'.encode())

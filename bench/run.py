@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from bench import calls, proxied, rising, scaling
+from bench import calls, floods, proxied, rising, scaling
 from bench.section import Section
 
 ROUNDS: Final = 7
@@ -12,6 +12,7 @@ PARTS: Final[Mapping[str, Callable[[int], Section]]] = {
     "envoy": proxied.measure,
     "load": rising.measure,
     "scaling": scaling.measure,
+    "floods": floods.measure,
 }
 
 

@@ -3,7 +3,7 @@
 import gc
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,16 +61,39 @@ class Line:
         return [Spread(values) for values in zip(*shares, strict=True)]
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where sidecars are started, and what they are asked from another core."""
+
+    root: Path
+    core: int
+    tokens: Tokens
+    stack: ExitStack
+
+    def target(self, name: str, method: str, growth: Growth | None = None, size: int = 0) -> Target:
+        """A sidecar with so much of something, and a connection to it."""
+        directory = self.root / name
+        configuration = configure(directory, TRANSPORTS[0], self.tokens)
+        if growth:
+            settings = json.loads(configuration.read_text())
+            growth.write(settings, directory, size)
+            configuration.write_text(json.dumps(settings))
+        with servers.on(self.core):
+            sidecar = self.stack.enter_context(servers.sidecar(configuration))
+        connection = self.stack.enter_context(Connection(str(directory / "socket"), method))
+        return Target(sidecar, connection)
+
+
 def measure(rounds: int) -> Section:
     """In each round every step once, those of a line one after another."""
     servers_core, load_core = servers.cores()
     with tempfile.TemporaryDirectory() as directory, servers.on(load_core), ExitStack() as stack:
-        root, tokens = Path(directory), Tokens()
-        plenty.revoke(root / STORE, REVOCATIONS[-1])
-        with servers.on(servers_core):
-            steps = {OF_TOKENS: _of_tokens(root, tokens, stack)}
-            for number, growth in enumerate(growths(tokens, root / STORE)):
-                steps[growth.name] = list(_of(growth, root / f"{number}", tokens, stack))
+        stage = Stage(Path(directory), servers_core, Tokens(), stack)
+        revocations = stage.root / STORE
+        plenty.revoke(revocations, REVOCATIONS[-1])
+        steps = {OF_TOKENS: _of_tokens(stage)}
+        for growth in growths(stage.tokens, revocations):
+            steps[growth.name] = [_step(growth, size, stage) for size in growth.sizes]
         lines = {name: Line([step.size for step in line]) for name, line in steps.items()}
         gc.collect()
         gc.freeze()
@@ -80,22 +103,16 @@ def measure(rounds: int) -> Section:
     return section(lines)
 
 
-def _of(growth: Growth, root: Path, tokens: Tokens, stack: ExitStack) -> Iterator[Step]:
-    """A sidecar for each size, which has seen the tokens that it is asked about."""
-    root.mkdir()
-    for size in growth.sizes:
-        directory = root / f"{size}"
-        configuration = configure(directory, TRANSPORTS[0], tokens)
-        settings = json.loads(configuration.read_text())
-        growth.write(settings, directory, size)
-        configuration.write_text(json.dumps(settings))
-        target = _target(configuration, growth.method, stack)
-        work = Work(growth.name, growth.method, _turns(growth.requests(size)), growth.is_right)
-        target.cost(work, work.requests(WARM_UP + CALLS))
-        yield Step(size, work, target)
+def _step(growth: Growth, size: int, stage: Stage) -> Step:
+    """A sidecar that has seen the tokens that it is asked about."""
+    target = stage.target(f"{growth.name} {size}", growth.method, growth, size)
+    work = Work(growth.name, growth.method, _turns(growth.requests(size)), growth.is_right)
+    step = Step(size, work, target)
+    step.cost()
+    return step
 
 
-def _of_tokens(root: Path, tokens: Tokens, stack: ExitStack) -> Sequence[Step]:
+def _of_tokens(stage: Stage) -> Sequence[Step]:
     """Two sidecars: one has seen all that it remembers, one ten times as many."""
     numbered, random = NumberedTokens(), Random(1)  # noqa: S311
 
@@ -105,21 +122,12 @@ def _of_tokens(root: Path, tokens: Tokens, stack: ExitStack) -> Sequence[Step]:
 
         return Work(OF_TOKENS, VALIDATE, requests, is_valid)
 
-    held, many = (
-        _target(configure(root / name, TRANSPORTS[0], tokens), VALIDATE, stack)
-        for name in ("held", "many")
-    )
+    held, many = (stage.target(name, VALIDATE) for name in ("held", "many"))
     for start in range(0, REMEMBERED, _AT_ONCE):
         each = range(start, start + _AT_ONCE)
         held.connection.call([validate_request(numbered.valid(one)) for one in each], 64)
         many.connection.call(work(TOKENS[-1]).requests(_AT_ONCE), 64)
     return [Step(one, work(one), held if one <= REMEMBERED else many) for one in TOKENS]
-
-
-def _target(configuration: Path, method: str, stack: ExitStack) -> Target:
-    sidecar = stack.enter_context(servers.sidecar(configuration))
-    path = str(configuration.parent / "socket")
-    return Target(sidecar, stack.enter_context(Connection(path, method)))
 
 
 def _turns(requests: Sequence[bytes]) -> Callable[[int], Sequence[bytes]]:
@@ -134,7 +142,8 @@ def section(lines: Mapping[str, Line]) -> Section:
         plots.append(Plot(name, names, {name: shares}, least_top=2.0))
         for size, cost, share in zip(names, line.costs(), shares, strict=True):
             rows.append((f"{name}: {size}", str(cost), str(share)))
-            ratios[f"{name}: {size}, in those of {names[0]}"] = share
+            if size != names[0]:
+                ratios[f"{name}: {size}, in those of {names[0]}"] = share
     head = ("much of what", "µs of CPU", "in those of the first step")
     text = f"## With more of everything\n\n{table(head, rows)}\n\n![{TITLE}]({DRAWING})"
     return Section(text, ratios, {DRAWING: page(TITLE, plots)})

@@ -38,6 +38,11 @@ class Server:
         sizes = {name: int(size) for name, size, *_ in (line.split() for line in lines)}
         return sizes["Rss:"] / _MIB, sizes["Pss:"] / _MIB
 
+    def resident(self) -> float:
+        """Resident memory in MiB, at a glance: `memory` holds up a process that has much."""
+        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
 
 def cores() -> tuple[int, int]:
     """Two of the cores that this process may use: the servers' and the load's."""
@@ -91,6 +96,21 @@ def envoy(configuration: Path, sockets: Collection[Path]) -> Iterator[Server]:
             for path in sockets:
                 _wait_for(path, process)
             yield Server(process, time.perf_counter() - start)
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
+def files(directory: Path) -> Iterator[int]:
+    """An HTTP server of the files in this directory; gives its port of 127.0.0.1."""
+    options = ("0", "--bind", "127.0.0.1", "--directory", str(directory))
+    command = (sys.executable, "-u", "-m", "http.server", *options)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            yield int(process.stdout.readline().split(" port ")[1].split()[0])
         finally:
             process.terminate()
 
