@@ -24,6 +24,7 @@ def main() -> None:
     print(page)
     if not arguments.parts and arguments.rounds >= ROUNDS:
         report.keep(report.RESULTS, page, sections)
+        report.DOCUMENT.write_text(report.documented(report.DOCUMENT.read_text(), page))
 
 
 if __name__ == "__main__":

@@ -8,21 +8,51 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from bench.load import Connection
 from bench.numbered import NumberedTokens
 from bench.work import ISSUER, VALIDATE, validate_request
+from sidecar.v1.reason_pb2 import (
+    REASON_KEY_NOT_FOUND,
+    REASON_SIGNATURE_INVALID,
+    REASON_UNSPECIFIED,
+    Reason,
+)
+from sidecar.v1.token_service_pb2 import ValidateTokenResponse
 
 REMOTE: Final = f"{ISSUER}/remote"
 """The issuer whose keys come over HTTP."""
-GARBAGE: Final = "forged tokens"
+FORGED: Final = "forged tokens"
 NEW: Final = "valid tokens, each new"
 UNKNOWN: Final = "unknown kids"
-FLOODS: Final[Mapping[str, Callable[[NumberedTokens, int], str]]] = {
-    GARBAGE: lambda tokens, number: tokens.forged(number, ISSUER, "RS256"),
-    NEW: lambda tokens, number: tokens.valid(number),
-    UNKNOWN: lambda tokens, number: tokens.forged(number, REMOTE, f"unknown-{number}"),
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a flood consists of."""
+
+    token: Callable[[NumberedTokens, int], str]
+    """One that nobody has seen, by number."""
+    reason: Reason.ValueType
+    """Why it is refused, if it is."""
+
+    def is_wrong(self, answer: bytes) -> bool:
+        """Whether this answer is none that it may have."""
+        response = ValidateTokenResponse.FromString(answer)
+        return response.reason != self.reason or response.valid != (not self.reason)
+
+
+FLOODS: Final[Mapping[str, Kind]] = {
+    FORGED: Kind(
+        lambda tokens, number: tokens.forged(number, ISSUER, "RS256"), REASON_SIGNATURE_INVALID
+    ),
+    NEW: Kind(lambda tokens, number: tokens.valid(number), REASON_UNSPECIFIED),
+    UNKNOWN: Kind(
+        lambda tokens, number: tokens.forged(number, REMOTE, f"unknown-{number}"),
+        REASON_KEY_NOT_FOUND,
+    ),
 }
 READY: Final = "ready"
 _ABOVE: Final = 1_000_000
@@ -32,17 +62,20 @@ _ABOVE: Final = 1_000_000
 def main(path: str, flood: str) -> None:
     """Floods as often as it is told to."""
     os.nice(19)  # who measures on the same core comes first
-    tokens, token, number = NumberedTokens(ISSUER, REMOTE), FLOODS[flood], _ABOVE
+    tokens, kind, number = NumberedTokens(ISSUER, REMOTE), FLOODS[flood], _ABOVE
     with Connection(path, VALIDATE) as connection:
         for line in sys.stdin:
             calls, in_flight = map(int, line.split())
-            requests = [validate_request(token(tokens, number + one)) for one in range(calls)]
+            numbers = range(number, number + calls)
+            requests = [validate_request(kind.token(tokens, one)) for one in numbers]
             number += calls
             print(READY, flush=True)
             sys.stdin.readline()
             start = time.perf_counter()
-            connection.call(requests, in_flight)
+            answers = connection.call(requests, in_flight)
             print(time.perf_counter() - start, flush=True)
+            if any(map(kind.is_wrong, answers)):
+                raise RuntimeError(f"{flood}: an answer is wrong")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from bench.section import Section
 from sidecar import __version__
 
 RESULTS: Final = Path(__file__).parent / "results"
+DOCUMENT: Final = Path(__file__).parents[1] / "docs" / "performance.md"
+MARK: Final = "<!-- what follows is written by `make bench` -->\n"
 _PAGE: Final = "latest.md"
 _RATIOS: Final = "latest.json"
 _PACKAGES: Final = ("grpcio", "pygrpc-native", "protobuf", "PyJWT", "cryptography", "aiohttp")
@@ -54,6 +56,16 @@ def keep(directory: Path, text: str, sections: Sequence[Section]) -> None:
     for one in sections:
         for name, drawing in one.drawings.items():
             (directory / name).write_text(drawing)
+
+
+def documented(document: str, page: str) -> str:
+    """A page of docs/ with these tables behind its mark, one level deeper than on their own."""
+    head, mark, _ = document.partition(MARK)
+    if not mark:
+        raise ValueError("the document has no place for the tables")
+    _, tables = page.split("\n", 1)
+    below = tables.replace("\n## ", "\n### ").replace("](", "](../bench/results/")
+    return head + mark + below
 
 
 def kept(directory: Path) -> dict[str, Spread]:

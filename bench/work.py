@@ -145,6 +145,7 @@ def configure(directory: Path, transport: str, tokens: Tokens) -> Path:
         ],
         "authorization": {"forward": {"headers": FORWARDED}},
         "shutdown": {"drain": "0s", "grace": "1s"},
+        "log": {"level": "error"},
     }
     directory.mkdir()
     path = directory / "jwt-sidecar.yaml"

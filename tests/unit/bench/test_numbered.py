@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from bench.flooder import FLOODS, GARBAGE, NEW, REMOTE, UNKNOWN
+from bench.flooder import FLOODS, FORGED, NEW, REMOTE, UNKNOWN
 from bench.numbered import NumberedTokens
 from bench.work import ISSUER, Tokens, configure
 from sidecar.config.load import load
@@ -31,21 +31,21 @@ def judged(token: str, snapshot: Snapshot) -> Verdict:
 
 def test_a_number_is_a_token() -> None:
     assert TOKENS.valid(1) == TOKENS.valid(1)
-    assert len({FLOODS[flood](TOKENS, one) for flood in FLOODS for one in range(9)}) == 27
+    assert len({FLOODS[flood].token(TOKENS, one) for flood in FLOODS for one in range(9)}) == 27
 
 
 def test_a_valid_one_passes(snapshot: Snapshot) -> None:
-    verdict = judged(FLOODS[NEW](TOKENS, 7), snapshot)
+    verdict = judged(FLOODS[NEW].token(TOKENS, 7), snapshot)
     assert isinstance(verdict, Verified)
     assert verdict.claims["jti"].endswith("7")
 
 
 @pytest.mark.parametrize(
     ("flood", "reason"),
-    [(GARBAGE, Reason.SIGNATURE_INVALID), (UNKNOWN, Reason.ISSUER_UNKNOWN)],
+    [(FORGED, Reason.SIGNATURE_INVALID), (UNKNOWN, Reason.ISSUER_UNKNOWN)],
 )
 def test_the_others_do_not(snapshot: Snapshot, flood: str, reason: Reason) -> None:
     """The issuer with keys over HTTP is one that only the flooded sidecar has."""
-    verdict = judged(FLOODS[flood](TOKENS, 7), snapshot)
+    verdict = judged(FLOODS[flood].token(TOKENS, 7), snapshot)
     assert not isinstance(verdict, Verified)
     assert verdict.reason is reason

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench import report
 from bench.figures import Spread
 from bench.section import Section
@@ -30,3 +32,19 @@ def test_page_ratios_and_drawings_are_kept(tmp_path: Path) -> None:
         "On a machine.\n\n## Calls\n\n## Floods\n"
     )
     assert report.kept(tmp_path) == report.ratios([CALLS, FLOODS])
+
+
+def test_the_document_has_the_tables_behind_its_mark() -> None:
+    page = "# Title\n\nOf a day.\n\n## Calls\n\n![plots](a.svg)\n"
+    before = f"# Performance\n\n## Latest\n\n{report.MARK}\nold\n"
+    after = report.documented(before, page)
+    assert after == (
+        f"# Performance\n\n## Latest\n\n{report.MARK}\nOf a day.\n\n### Calls\n\n"
+        "![plots](../bench/results/a.svg)\n"
+    )
+    assert report.documented(after, page) == after
+
+
+def test_a_document_without_a_mark_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="no place"):
+        report.documented("# Performance\n", "# Title\n")
