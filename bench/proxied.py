@@ -56,7 +56,11 @@ class Way:
 
 
 def measure(rounds: int) -> Section:
-    """In each round every way once, right after one another."""
+    """In each round every way once, right after one another.
+
+    Envoy has a core of its own: on one with the server that it asks, each would wake for each
+    single answer of the other, and be busy with that.
+    """
     servers_core, load_core = servers.cores()
     tokens = Tokens()
     request = _request(tokens.new("RS256"))
@@ -64,8 +68,8 @@ def measure(rounds: int) -> Section:
     with tempfile.TemporaryDirectory() as directory, servers.on(load_core), ExitStack() as stack:
         root = Path(directory)
         upstream = _upstream(root, stack)
+        asked = _asked(root, tokens, stack)
         with servers.on(servers_core):
-            asked = _asked(root, tokens, stack)
             envoy, ways = _envoy(root, tokens, asked, upstream, stack)
         for _ in range(rounds):
             for name, way in ways.items():

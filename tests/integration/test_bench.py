@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from envoy.service.auth.v3 import external_auth_pb2
 
 from bench import servers, work
 from bench.latency import closed, paced
 from bench.load import Connection
 from bench.servers import Server
+from bench.yes import answer
 from tests.running import TRANSPORTS
 
 TOKEN = "any"  # nobody looks at it
@@ -52,3 +54,17 @@ def test_a_wrong_answer_is_no_figure(yes: tuple[Server, Connection]) -> None:
     request = work.check_request(TOKEN)
     with pytest.raises(RuntimeError, match="wrong"):
         paced(yes[1], lambda _: request, 100.0, lambda since: since < 0.2, lambda _: False)
+
+
+def test_always_yes_is_said_as_the_sidecar_says_it(tmp_path: Path) -> None:
+    """Then Envoy has as much to do with it."""
+    tokens = work.Tokens()
+    configuration = work.configure(tmp_path / "native", "native", tokens)
+    path = str(tmp_path / "native" / "socket")
+    with servers.sidecar(configuration), Connection(path, work.CHECK) as calls:
+        said = calls.call([work.check_request(tokens.new("RS256"))], in_flight=1)[0]
+    assert len(answer()) == pytest.approx(len(said), rel=0.05)
+    yes, real = map(external_auth_pb2.CheckResponse.FromString, (answer(), said))
+    assert set(yes.dynamic_metadata.fields) == set(real.dynamic_metadata.fields)
+    assert yes.ok_response.headers_to_remove == real.ok_response.headers_to_remove
+    assert list(yes.ok_response.headers) == list(real.ok_response.headers)
