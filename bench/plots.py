@@ -41,9 +41,9 @@ class Plot:
 
 
 def round_up(value: float) -> float:
-    """The next of 1, 2, 4, 5, 8 and 10 times a power of ten."""
+    """The next of 1, 2, 4, 8 and 10 times a power of ten."""
     power: float = 10.0 ** math.floor(math.log10(value))
-    return next(one * power for one in (1, 2, 4, 5, 8, 10) if value <= one * power)
+    return next(one * power for one in (1, 2, 4, 8, 10) if value <= one * power)
 
 
 def page(title: str, plots: Sequence[Plot]) -> str:

@@ -60,7 +60,7 @@ def test_only_lines_that_share_a_plot_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("value", "top"),
-    [(1.0, 1), (1.01, 2), (2.0, 2), (3.9, 4), (4.1, 5), (5.5, 8), (9.0, 10), (0.03, 0.04)],
+    [(1.0, 1), (1.01, 2), (2.0, 2), (3.9, 4), (4.1, 8), (8.1, 10), (0.03, 0.04)],
 )
 def test_the_axis_ends_at_a_round_number(value: float, top: float) -> None:
     assert round_up(value) == pytest.approx(top)
