@@ -23,7 +23,7 @@ stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.p
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format proto docs lock release-contract bench fleet conformance fuzz demo rootfs clean
+.PHONY: help setup run test lint format proto docs lock release-contract bench bench-check fleet conformance fuzz demo rootfs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,8 +93,11 @@ lock: setup ## Write requirements/ from pyproject.toml; ARGS=--upgrade takes new
 release-contract: setup ## At a release only: make proto/ what later changes must not break
 	$(BUF) build --exclude-source-info -o proto/released.binpb
 
-bench: setup ## Measure the cost of a call
-	$(BIN)/python -m bench
+bench: setup ## Measure what everything costs, in about six minutes; keeps bench/results/
+	$(BIN)/python -m bench $(ARGS)
+
+bench-check: setup ## Measure again, and fail where a ratio is worse than in bench/results/
+	$(BIN)/python -m bench.check $(ARGS)
 
 fleet: setup ## Simulate what ten thousand sidecars ask of a provider of keys
 	$(BIN)/python -m bench.fleet

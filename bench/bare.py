@@ -19,6 +19,7 @@ from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verified
 from sidecar.token.validator import validate
 
+CORE: Final = "the core's validate, RS256"
 _REPEATED: Final = 500
 _SIGNED: Final = b"a" * 400
 """About as long as what a token's signature covers."""
@@ -39,7 +40,7 @@ def operations(tokens: Tokens, configuration: Path) -> Mapping[str, Callable[[],
         "PyJWT's decode, RS256": lambda: jwt.decode(
             token, public_key, ["RS256"], audience=AUDIENCE, issuer=ISSUER
         ),
-        "the core's validate, RS256": lambda: validate(request, snapshot, now, used),
+        CORE: lambda: validate(request, snapshot, now, used),
     }
 
 

@@ -1,4 +1,4 @@
-"""A server like the sidecar's listeners whose one method does nothing: the transport's own cost.
+"""A server like the sidecar's listeners whose one method decides nothing: the transport's own cost.
 
 `python -m bench.empty SOCKET TRANSPORT`
 """
@@ -18,25 +18,24 @@ SERVICE: Final = "bench.Empty"
 METHOD: Final = "Call"
 
 
-async def nothing(message: bytes, context: Any) -> bytes:
-    """Answers with an empty message."""
-    return b""
+async def serve(service: str, name: str, answer: bytes, path: str, transport: str) -> None:
+    """Gives the same answer to every call of one method, until the process is ended."""
 
+    async def constant(message: bytes, context: Any) -> bytes:
+        return answer
 
-async def serve(path: str, transport: str) -> None:
-    """Serves until the process is ended."""
     settings = Listener.model_validate(
         {"address": f"unix:{path}", "services": ["validate"], "transport": transport},
         context=Surroundings("", {}),
     )
-    services = {SERVICE: {METHOD: method(nothing)}}
+    services = {service: {name: method(constant)}}
     listener = bind(settings, services, (), health.aio.HealthServicer())
     await listener.server.start()
     gc.collect()
     gc.freeze()
-    print(f"{SERVICE} is ready on {listener.describe()}", flush=True)
+    print(f"{service} is ready on {listener.describe()}", flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(*sys.argv[1:]))
+    asyncio.run(serve(SERVICE, METHOD, b"", *sys.argv[1:]))

@@ -58,9 +58,6 @@ class Figures:
     """MiB."""
     proportional: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """MiB, shared pages counted in parts."""
-    full: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """A call's cost where there is very much to look up, as a multiple of its cost where there is
-    little; by name of the work."""
     kept: list[float] = field(default_factory=list)
     """MiB that 100,000 verified tokens take; measured once."""
 

@@ -30,6 +30,8 @@ class Connection:
         self._next_stream = 1
         self._credit = _INITIAL_WINDOW
         self._replies = b""
+        self._answers: dict[int, bytes] = {}
+        """What came so far, by stream."""
         self._received = bytearray()
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
@@ -50,22 +52,26 @@ class Connection:
         Raises RuntimeError where a call fails.
         """
         answers = [b""] * len(requests)
-        first = self._next_stream
+        first = self.begun
         sent = done = 0
         while done < len(requests):
-            new = requests[sent : done + in_flight]
-            sent += self._send(new)
-            for kind, flags, stream, payload in self._frames():
-                if kind == _DATA:
-                    answers[(stream - first) // 2] += payload
-                if kind in {_DATA, _HEADERS} and flags & _END_STREAM:
-                    done += 1
-        if any(len(answer) < 5 for answer in answers):
-            raise RuntimeError("a call failed")
-        return [answer[5:] for answer in answers]
+            sent += self.send(requests[sent : done + in_flight])
+            for number, answer in self.receive():
+                answers[number - first] = answer
+                done += 1
+        return answers
 
-    def _send(self, requests: Sequence[bytes]) -> int:
-        """Sends what the server takes now, and gives its number."""
+    @property
+    def begun(self) -> int:
+        """How many calls were made so far, which is the number of the next one."""
+        return self._next_stream // 2
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._socket.fileno()
+
+    def send(self, requests: Sequence[bytes]) -> int:
+        """Begins as many calls as the server takes now, and gives their number."""
         frames, number = [self._replies], 0
         for request in requests:
             size = len(request) + 5
@@ -81,6 +87,22 @@ class Connection:
         self._replies = b""
         self._socket.sendall(b"".join(frames))
         return number
+
+    def receive(self) -> list[tuple[int, bytes]]:
+        """Waits for the server, and gives the numbers and answers of the calls that ended by it.
+
+        Raises RuntimeError where a call fails.
+        """
+        ended = []
+        for kind, flags, stream, payload in self._frames():
+            if kind == _DATA:
+                self._answers[stream] = self._answers.get(stream, b"") + payload
+            if kind in {_DATA, _HEADERS} and flags & _END_STREAM:
+                answer = self._answers.pop(stream, b"")
+                if len(answer) < 5:
+                    raise RuntimeError("a call failed")
+                ended.append((stream // 2, answer[5:]))
+        return ended
 
     def _frames(self) -> Iterator[tuple[int, int, int, bytes]]:
         """Waits for frames; those of streams are given on, those of the connection answered."""

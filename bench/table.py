@@ -1,53 +1,48 @@
-"""The figures as Markdown, each beside what it may be."""
+"""What calls and the process cost as Markdown, each figure beside what it may be."""
 
-import os
-import platform
-from collections.abc import Iterable, Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bench import full
-from bench.figures import TRANSPORTS, Figures, Spread
-from bench.work import Work
-from sidecar import __version__
+from bench.bare import CORE
+from bench.figures import TRANSPORTS, Figures, Spread, verification
+from bench.markdown import met, table
+from bench.section import Section
+from bench.work import EMPTY, Work
 
 MOST_START_SECONDS: Final = 0.7
 MOST_RESIDENT_MIB: Final = 80.0
 MOST_KEPT_MIB: Final = 150.0
-_PACKAGES: Final = ("grpcio", "pygrpc-native", "protobuf", "PyJWT", "cryptography", "aiohttp")
 
 
-def conditions() -> str:
-    """The machine, what ran and how busy it was, without anything that names the machine."""
-    info = Path("/proc/cpuinfo").read_text().splitlines()
-    models = (line.partition(":")[2].strip() for line in info if line.startswith("model name"))
-    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    release = ".".join(platform.release().split(".")[:2])
-    return (
-        f"{next(models, platform.machine())}, {os.cpu_count()} cores, Linux {release}, "
-        f"Python {platform.python_version()}, jwt-sidecar {__version__}, {packages}. "
-        f"Load average before the run: {os.getloadavg()[0]:.2f}."
-    )
-
-
-def report(figures: Figures, kinds: Sequence[Work], conditions: str, seconds: float) -> str:
-    """Everything that was measured."""
-    rounds = len(next(iter(figures.starts.values())))
+def section(figures: Figures, kinds: Sequence[Work]) -> Section:
+    """Everything that was measured of calls and of the process."""
     parts = [
-        "# What the sidecar costs",
-        f"Median (least..most) of {rounds} interleaved rounds, in {seconds:.0f} s. {conditions}",
         *(_calls(figures, kinds, transport) for transport in TRANSPORTS),
         _core(figures),
         _process(figures),
     ]
-    return "\n\n".join(parts) + "\n"
+    return Section("\n\n".join(parts), _ratios(figures, kinds))
+
+
+def _ratios(figures: Figures, kinds: Sequence[Work]) -> Mapping[str, Spread]:
+    ratios: dict[str, Spread] = {}
+    for transport in TRANSPORTS:
+        for kind in kinds:
+            if kind.name != EMPTY.name:
+                ratios[f"{transport}: {kind.name}, in E"] = figures.in_empty_calls(transport, kind)
+        resident = Spread(tuple(figures.resident[transport]))
+        ratios[f"{transport}: memory at rest, of its budget"] = resident.over(MOST_RESIDENT_MIB)
+    of_bare = zip(figures.bare[CORE], figures.bare[verification("RS256")], strict=True)
+    ratios[f"{CORE}, in V"] = Spread(tuple(core / bare for core, bare in of_bare))
+    kept = Spread(tuple(figures.kept))
+    ratios["100,000 verified tokens kept, of their budget"] = kept.over(MOST_KEPT_MIB)
+    return ratios
 
 
 def _calls(figures: Figures, kinds: Sequence[Work], transport: str) -> str:
     head = ("call", "µs of CPU", "calls/s", "core busy", "in E", "n in E + n V", "budget", "met")
     rows = (_call(figures, kind, transport) for kind in kinds)
-    return f"## Transport {transport}\n\n{_table(head, rows)}"
+    return f"## Transport {transport}\n\n{table(head, rows)}"
 
 
 def _call(figures: Figures, kind: Work, transport: str) -> Sequence[str]:
@@ -60,13 +55,13 @@ def _call(figures: Figures, kind: Work, transport: str) -> Sequence[str]:
         str(figures.in_empty_calls(transport, kind)),
         str(figures.beyond_empty(transport, kind)) if kind.verified else "",
         str(kind.budget or ""),
-        _met(figures.of_budget(transport, kind, kind.budget)) if kind.budget else "",
+        met(figures.of_budget(transport, kind, kind.budget)) if kind.budget else "",
     )
 
 
 def _core(figures: Figures) -> str:
     rows = ((name, str(Spread(tuple(costs)))) for name, costs in figures.bare.items())
-    return f"## Without a transport\n\n{_table(('work', 'µs of CPU'), rows)}"
+    return f"## Without a transport\n\n{table(('work', 'µs of CPU'), rows)}"
 
 
 def _process(figures: Figures) -> str:
@@ -80,13 +75,13 @@ def _process(figures: Figures) -> str:
                 f"start to ready, {transport}, s",
                 str(start),
                 f"{MOST_START_SECONDS:g}",
-                _met(start.over(MOST_START_SECONDS)),
+                met(start.over(MOST_START_SECONDS)),
             ),
             (
                 f"memory at rest, {transport}, MiB resident",
                 str(resident),
                 f"{MOST_RESIDENT_MIB:g}",
-                _met(resident.over(MOST_RESIDENT_MIB)),
+                met(resident.over(MOST_RESIDENT_MIB)),
             ),
             (f"of it proportional, {transport}, MiB", str(proportional), "", ""),
         ]
@@ -96,33 +91,8 @@ def _process(figures: Figures) -> str:
             "100,000 verified tokens kept, MiB more",
             f"{kept.median:.0f}",
             f"{MOST_KEPT_MIB:g}",
-            _met(kept.over(MOST_KEPT_MIB)),
+            met(kept.over(MOST_KEPT_MIB)),
         )
     )
-    for name, ratios in figures.full.items():
-        ratio = Spread(tuple(ratios))
-        unchanged = min(ratios) <= 1 <= max(ratios)
-        rows.append(
-            (
-                f"{name}: with {full.NAME}, of one without",
-                str(ratio),
-                "no measurable change",
-                "met" if unchanged or ratio.median < 1 else f"**missed**: {ratio.median - 1:.0%}",
-            )
-        )
     head = ("figure", "measured", "budget", "met")
-    return f"## The process\n\n{_table(head, rows)}"
-
-
-def _met(share: Spread) -> str:
-    """Whether the median keeps the budget, and how much of it every round took."""
-    percent = f"{share.median:.0%} ({min(share.values):.0%}..{max(share.values):.0%})"
-    word = "met" if share.median <= 1 else "**missed**"
-    if min(share.values) <= 1 < max(share.values):
-        word += ", not in every round"
-    return f"{word}: {percent}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = (head, ["---", *["---:"] * (len(head) - 1)], *rows)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"## The process\n\n{table(head, rows)}"

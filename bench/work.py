@@ -21,8 +21,25 @@ from sidecar.v1.reason_pb2 import REASON_SIGNATURE_INVALID
 ISSUER: Final = "https://issuer.example"
 AUDIENCE: Final = "shop"
 SECRET: Final = "a secret of the benchmark, and of nobody else"
+SUBJECT: Final = {
+    "sub": "9f4c7a52-alice",
+    "scope": "orders:read orders:write profile",
+    "tenant": "example",
+}
+"""What every token says of whom it is for."""
 ASYMMETRIC: Final = ("RS256", "ES256", "EdDSA")
-_FORWARDED: Final = {"x-jwt-subject": "sub", "x-jwt-scope": "scope", "x-jwt-tenant": "tenant"}
+FORWARDED: Final = {"x-jwt-subject": "sub", "x-jwt-scope": "scope", "x-jwt-tenant": "tenant"}
+"""Headers for the upstream, and the claims that they are made of."""
+HEADERS: Final = {
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate, br",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+}
+"""Of a usual request of a browser, beside its token."""
+HOST: Final = "shop.example"
+PATH: Final = "/orders?page=2"
+VALIDATE: Final = "/sidecar.v1.TokenService/ValidateToken"
+CHECK: Final = "/envoy.service.auth.v3.Authorization/Check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +81,21 @@ class Tokens:
     def __init__(self) -> None:
         self.private_keys = {name: generate_private_key(name) for name in ASYMMETRIC}
 
-    def new(self, algorithm: str) -> str:
-        """A token that nobody has seen before."""
+    def new(self, algorithm: str, **others: str) -> str:
+        """A token that nobody has seen before, with these claims too."""
         now = int(time.time())
         claims = {
-            "sub": "9f4c7a52-alice",
+            **SUBJECT,
             "aud": AUDIENCE,
             "iat": now,
             "exp": now + 3600,
             "jti": str(uuid.uuid4()),
-            "scope": "orders:read orders:write profile",
-            "tenant": "example",
         }
         if algorithm in ASYMMETRIC:
             key = self.private_keys[algorithm]
-            return jwt.encode({"iss": ISSUER, **claims}, key, algorithm, {"kid": algorithm})
-        return jwt.encode({"key": "bench", **claims}, SECRET, algorithm)
+            claims = {"iss": ISSUER, **claims, **others}
+            return jwt.encode(claims, key, algorithm, {"kid": algorithm})
+        return jwt.encode({"key": "bench", **claims, **others}, SECRET, algorithm)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys."""
@@ -127,8 +143,9 @@ def configure(directory: Path, transport: str, tokens: Tokens) -> Path:
                 "audiences": [AUDIENCE],
             }
         ],
-        "authorization": {"forward": {"headers": _FORWARDED}},
+        "authorization": {"forward": {"headers": FORWARDED}},
         "shutdown": {"drain": "0s", "grace": "1s"},
+        "log": {"level": "error"},
     }
     directory.mkdir()
     path = directory / "jwt-sidecar.yaml"
@@ -153,22 +170,21 @@ def works(tokens: Tokens) -> tuple[Work, ...]:
         requests: Callable[[int], Sequence[bytes]],
         verified: str = "",
         budget: Budget | None = None,
-        is_right: Callable[[bytes], bool] = _is_valid,
+        is_right: Callable[[bytes], bool] = is_valid,
     ) -> Work:
-        method = "/sidecar.v1.TokenService/ValidateToken"
-        return Work(f"ValidateToken, {name}", method, requests, is_right, verified, budget)
+        return Work(f"ValidateToken, {name}", VALIDATE, requests, is_right, verified, budget)
 
     def new(algorithm: str) -> Callable[[int], Sequence[bytes]]:
-        return lambda number: [_validate(tokens.new(algorithm)) for _ in range(number)]
+        return lambda number: [validate_request(tokens.new(algorithm)) for _ in range(number)]
 
     def forged(number: int) -> Sequence[bytes]:
         """Claims of their own under the signature of another token."""
         header, _, signature = tokens.new("RS256").split(".")
         claims = (tokens.new("ES256").split(".")[1] for _ in range(number))
-        return [_validate(f"{header}.{one}.{signature}") for one in claims]
+        return [validate_request(f"{header}.{one}.{signature}") for one in claims]
 
     again = validate(
-        "token seen before", lambda number: [_validate(seen)] * number, "", Budget(1.5)
+        "token seen before", lambda number: [validate_request(seen)] * number, "", Budget(1.5)
     )
     return (
         EMPTY,
@@ -177,7 +193,7 @@ def works(tokens: Tokens) -> tuple[Work, ...]:
         validate("ES256, new token", new("ES256"), "ES256"),
         validate("EdDSA, new token", new("EdDSA"), "EdDSA"),
         validate("HS256, new token", new("HS256")),
-        validate("RS256, bad signature", forged, "RS256", is_right=_is_refused),
+        validate("RS256, bad signature", forged, "RS256", is_right=is_refused),
         Work(
             "IssueToken, ES256",
             "/sidecar.v1.TokenService/IssueToken",
@@ -188,9 +204,9 @@ def works(tokens: Tokens) -> tuple[Work, ...]:
         ),
         Work(
             "ext_authz Check, token seen before",
-            "/envoy.service.auth.v3.Authorization/Check",
-            lambda number: [_check(seen)] * number,
-            _is_admitted,
+            CHECK,
+            lambda number: [check_request(seen)] * number,
+            is_admitted,
             budget=Budget(2),
         ),
         _one_at_a_time(EMPTY),
@@ -202,19 +218,22 @@ def _one_at_a_time(work: Work) -> Work:
     return replace(work, name=f"{work.name}, one at a time", budget=None, in_flight=1)
 
 
-def _validate(token: str) -> bytes:
+def validate_request(token: str) -> bytes:
+    """Whether this token may pass."""
     return messages.ValidateTokenRequest(token=token).SerializeToString()
 
 
-def _is_valid(answer: bytes) -> bool:
+def is_valid(answer: bytes) -> bool:
+    """Whether ValidateToken let the token pass."""
     return messages.ValidateTokenResponse.FromString(answer).valid
 
 
-def _is_refused(answer: bytes) -> bool:
+def is_refused(answer: bytes) -> bool:
+    """Whether ValidateToken refused the token for its signature."""
     return messages.ValidateTokenResponse.FromString(answer).reason == REASON_SIGNATURE_INVALID
 
 
-def _check(token: str) -> bytes:
+def check_request(token: str, path: str = PATH) -> bytes:
     """What Envoy sends about a usual request of a browser."""
     request = external_auth_pb2.CheckRequest()
     attributes = request.attributes
@@ -223,17 +242,15 @@ def _check(token: str) -> bytes:
         peer.address.socket_address.port_value = port
     http = attributes.request.http
     http.id, http.method, http.protocol = "1234567890123456789", "GET", "HTTP/1.1"
-    http.host, http.path, http.scheme = "shop.example", "/orders?page=2", "https"
+    http.host, http.path, http.scheme = HOST, path, "https"
     http.headers.update(
         {
-            ":authority": "shop.example",
+            ":authority": HOST,
             ":method": "GET",
-            ":path": "/orders?page=2",
+            ":path": path,
             ":scheme": "https",
-            "accept": "application/json",
-            "accept-encoding": "gzip, deflate, br",
+            **HEADERS,
             "authorization": f"Bearer {token}",
-            "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
             "x-forwarded-proto": "https",
             "x-request-id": "7d1f0c52-3a55-4a53-8f06-6a6f4f2f6f10",
         }
@@ -242,7 +259,8 @@ def _check(token: str) -> bytes:
     return data
 
 
-def _is_admitted(answer: bytes) -> bool:
+def is_admitted(answer: bytes) -> bool:
+    """Whether Check let the request pass, with its headers."""
     response = external_auth_pb2.CheckResponse.FromString(answer)
     names = {one.header.key for one in response.ok_response.headers}
-    return response.status.code == 0 and names == set(_FORWARDED)
+    return response.status.code == 0 and names == set(FORWARDED)
