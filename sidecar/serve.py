@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sidecar import __version__, logs
 from sidecar.answering import Answerer, Answers
+from sidecar.api.binding import ListenFailed
 from sidecar.api.callers import guarded
 from sidecar.api.health import Health
 from sidecar.api.http_listener import Answering, HttpListener
-from sidecar.api.listener import Listener, ListenFailed, bind
+from sidecar.api.listener import Listener, bind
 from sidecar.api.listeners import Listeners
 from sidecar.api.metrics import exposed
 from sidecar.api.services import described, handlers
+from sidecar.config.fixed import fixed, unchangeable
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration, load
 from sidecar.config.problems import InvalidConfiguration
@@ -49,9 +51,7 @@ from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer
 from sidecar.token.subject import SubjectQuestion
-
-if TYPE_CHECKING:
-    pass
+from sidecar.workers.worker import Worker
 
 if TYPE_CHECKING:
     from sidecar.state.consumers.catalog import Catalog
@@ -68,7 +68,9 @@ log = logging.getLogger(__name__)
 class Sidecar:
     """What serves, and how it goes from one configuration to the next."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, worker: Worker | None = None) -> None:
+        """One of several processes, where `worker` says which."""
+        self._worker = worker
         self._start_time = time.time()
         self._generation = Generation(configuration, self._keys_changed, time.time)
         self._config_error = ""
@@ -79,7 +81,8 @@ class Sidecar:
         self.health = Health()
         self.listeners = Listeners(self._bind)
         self._http = HttpListener(
-            Answering(self.engine, self.missing, lambda: self._generation.policy, self.measured)
+            Answering(self.engine, self.missing, lambda: self._generation.policy, self.measured),
+            worker is not None,
         )
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()
@@ -98,7 +101,7 @@ class Sidecar:
         `hurry` ends these at once. Raises ListenFailed where an address can't be had, StoreFailed
         where the store can't.
         """
-        settings = self.configuration.settings
+        settings = self._placed(self.configuration.settings)
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(
                 opened(lambda: self.configuration.settings.store)
@@ -260,9 +263,9 @@ class Sidecar:
 
     async def _change(self, configuration: Configuration) -> None:
         """To the next generation; raises before anything that serves is touched."""
-        old, settings = self._generation, configuration.settings
-        if _place(settings) != _place(old.settings):
-            raise _CantChange("store.url can't change while the sidecar runs: restart it")
+        old, settings = self._generation, self._placed(configuration.settings)
+        if problem := unchangeable(fixed(old.settings), fixed(configuration.settings)):
+            raise _CantChange(problem)
         new = Generation(configuration, self._keys_changed, time.time)
         try:
             await new.prepare(self._store, old)
@@ -280,7 +283,8 @@ class Sidecar:
             self.engine.seen_tokens = _memory(settings.cache)
         self._adopt(new)
         if settings.log != old.settings.log:
-            logs.set_up(settings.log.level, settings.log.format)
+            number = self._worker.number if self._worker else None
+            logs.set_up(settings.log.level, settings.log.format, number)
         await old.close()
         await self.listeners.change(settings.listeners, settings.shutdown.grace)
         await self._http.change(settings.http)
@@ -313,7 +317,17 @@ class Sidecar:
     def _bind(self, settings: ListenerSettings) -> Listener:
         served = handlers(settings.services, self.engine, lambda: self._generation.policy, self)
         served = guarded(served, settings, self.engine)
-        return bind(settings, served, described(settings.services), self.health.servicer)
+        return bind(
+            settings,
+            served,
+            described(settings.services),
+            self.health.servicer,
+            shared=self._worker is not None,
+        )
+
+    def _placed(self, settings: Settings) -> Settings:
+        """With the addresses that this process listens on."""
+        return self._worker.placed(settings) if self._worker else settings
 
     async def _set_health(self) -> None:
         ready = not self.missing()
@@ -352,10 +366,6 @@ def _memory(cache: Cache) -> SeenTokens:
     return SeenTokens(
         VerifiedTokens(tokens.entries, tokens.ttl), RefusedTokens(refused.entries, refused.ttl)
     )
-
-
-def _place(settings: Settings) -> str:
-    return str(settings.store.url) if settings.store else ""
 
 
 class _CantChange(Exception):
