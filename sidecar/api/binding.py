@@ -7,8 +7,12 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from sidecar.config.addresses import Address
+
+MODE: Final = "0660"
+"""Permissions of a Unix socket, where no setting says others."""
 
 
 class ListenFailed(Exception):
@@ -16,7 +20,7 @@ class ListenFailed(Exception):
 
 
 @contextlib.contextmanager
-def binding(address: Address, mode: str = "0660", shared: bool = False) -> Iterator[None]:
+def binding(address: Address, mode: str = MODE, shared: bool = False) -> Iterator[None]:
     """What binding to an address needs before and after, and the cause where it fails.
 
     A Unix socket gets its permissions before anyone can connect. A port that is `shared` is bound

@@ -13,12 +13,13 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Final
 
 from sidecar import __version__
-from sidecar.api.binding import ListenFailed, reserved
+from sidecar.api.binding import MODE, ListenFailed, reserved
 from sidecar.config.addresses import Address
 from sidecar.config.fixed import fixed
 from sidecar.config.load import Configuration
 from sidecar.config.settings import Settings
 from sidecar.token.words import duration
+from sidecar.workers.relay import relaying
 from sidecar.workers.worker import READY, Worker
 
 FIRST_PAUSE: Final = 0.1
@@ -48,12 +49,15 @@ async def supervise(configuration: Configuration, announce: Callable[[str], None
     settings = configuration.settings
     command = (sys.executable, "-P", "-m", "sidecar", "serve", "--config", configuration.path)
     async with AsyncExitStack() as stack:
-        for address in _addresses(settings):
-            if not address.is_unix:
-                stack.enter_context(reserved(address))
         directory = stack.enter_context(_private_directory())
         numbers = range(1, settings.workers + 1)
         workers = [Worker(number, directory, fixed(settings)) for number in numbers]
+        for address, mode in _addresses(settings):
+            if address.is_unix:
+                targets = [one.place(address) for one in workers]
+                await stack.enter_async_context(relaying(address, mode, targets))
+            else:
+                stack.enter_context(reserved(address))
         crew = Crew(command, workers)
         loop = asyncio.get_running_loop()
         for one in (signal.SIGHUP, *_STOPS):
@@ -63,10 +67,11 @@ async def supervise(configuration: Configuration, announce: Callable[[str], None
         await crew.run(lambda: announce(_described(settings)))
 
 
-def _addresses(settings: Settings) -> Iterator[Address]:
-    yield from (one.address for one in settings.listeners)
+def _addresses(settings: Settings) -> Iterator[tuple[Address, str]]:
+    """What is listened on, and the permissions of that."""
+    yield from ((one.address, one.mode) for one in settings.listeners)
     if settings.http:
-        yield settings.http.address
+        yield settings.http.address, MODE
 
 
 def _described(settings: Settings) -> str:

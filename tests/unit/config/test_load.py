@@ -71,7 +71,7 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
                 {section: {}},
                 [
                     f"{section}: unknown key; known are authorization, cache, consumers, http, "
-                    "issuers, limits, listeners, log, shutdown, signers, store, subjects"
+                    "issuers, limits, listeners, log, shutdown, signers, store, subjects, workers"
                 ],
                 id=f"{section}, which is not there yet",
             )
