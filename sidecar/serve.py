@@ -18,7 +18,8 @@ from sidecar.api.health import Health
 from sidecar.api.http_listener import Answering, HttpListener
 from sidecar.api.listener import Listener, bind
 from sidecar.api.listeners import Listeners
-from sidecar.api.metrics import exposed
+from sidecar.api.metrics import counted
+from sidecar.api.openmetrics import Family, text_of, together
 from sidecar.api.services import described, handlers
 from sidecar.config.fixed import fixed, unchangeable
 from sidecar.config.listeners import Listener as ListenerSettings
@@ -55,6 +56,7 @@ from sidecar.workers.worker import Worker
 
 if TYPE_CHECKING:
     from sidecar.state.consumers.catalog import Catalog
+    from sidecar.workers.siblings import Siblings
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
@@ -71,6 +73,7 @@ class Sidecar:
     def __init__(self, configuration: Configuration, worker: Worker | None = None) -> None:
         """One of several processes, where `worker` says which."""
         self._worker = worker
+        self._siblings: Siblings | None = None
         self._start_time = time.time()
         self._generation = Generation(configuration, self._keys_changed, time.time)
         self._config_error = ""
@@ -111,6 +114,12 @@ class Sidecar:
                 remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
             )
             self._uses = OneTimeUses(self._store)
+            if self._worker:
+                from sidecar.workers.siblings import telling
+
+                self._siblings = await stack.enter_async_context(
+                    telling(self._worker, settings.workers, self._counts)
+                )
             stack.push_async_callback(self._close_generation)
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)
@@ -174,9 +183,15 @@ class Sidecar:
             self.engine.seen_tokens, remembered, consumers.lookup.cache if consumers else None
         )
 
-    def measured(self) -> str:
-        """What a scraper of metrics gets."""
-        return exposed(
+    async def measured(self) -> str:
+        """What a scraper of metrics gets: the counts of all workers."""
+        counts = self._counts()
+        if self._siblings:
+            counts = together((counts, *await self._siblings.counts()))
+        return text_of(counts)
+
+    def _counts(self) -> tuple[Family, ...]:
+        return counted(
             self.engine.metrics,
             self.engine.snapshot.issuers.values(),
             self._generation.sources,

@@ -58,7 +58,7 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(
-            body=answering.metrics().encode(), headers={"content-type": CONTENT_TYPE}
+            body=(await answering.metrics()).encode(), headers={"content-type": CONTENT_TYPE}
         )
 
     async def discovery(request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
 """The HTTP listener of a sidecar, and how it changes while it runs."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Answering:
     """What keeps the sidecar from being ready."""
     policy: Callable[[], Policy]
     """How requests are authorized at the time."""
-    metrics: Callable[[], str]
+    metrics: Callable[[], Awaitable[str]]
     """What a scraper gets."""
 
 

@@ -52,6 +52,10 @@ class Worker:
         name = hashlib.sha256(os.fsencode(address.path)).hexdigest()[:16]
         return Address(path=os.path.join(self.directory, f"{self.number}-{name}.sock"))
 
+    def counts(self, number: int) -> Address:
+        """Where the worker of this number tells the others what it has counted."""
+        return Address(path=os.path.join(self.directory, f"{number}-counts.sock"))
+
     def placed(self, settings: Settings) -> Settings:
         """The settings with its own addresses."""
         listeners = tuple(
