@@ -32,7 +32,7 @@ from sidecar.generation import Generation
 from sidecar.readiness import Missing, MissingStore, missing
 from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
-from sidecar.state.one_time import OneTimeUses
+from sidecar.state.one_time import PROOFS, TOKENS, OneTimeUses
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
 from sidecar.status import (
@@ -46,6 +46,7 @@ from sidecar.status import (
     signer_statuses,
 )
 from sidecar.token.checks.one_time import OneTimeUse
+from sidecar.token.checks.proof import ProofUse
 from sidecar.token.outside import Question
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.revoked import Revoked
@@ -80,6 +81,8 @@ class Sidecar:
         self._watched = configuration.files
         self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
         self.engine.seen_tokens = _memory(configuration.settings.cache)
+        if configuration.settings.workers > 1:
+            self.engine.used_proofs = None
         self.engine.revoked = self._revoked = Revoked(secrets.token_hex())
         self.health = Health()
         self.listeners = Listeners(self._bind)
@@ -113,7 +116,6 @@ class Sidecar:
             self.engine.revocations = await stack.enter_async_context(
                 remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
             )
-            self._uses = OneTimeUses(self._store)
             if self._worker:
                 from sidecar.workers.siblings import telling
 
@@ -318,7 +320,10 @@ class Sidecar:
         self.engine.turns.most = generation.settings.limits.concurrent_calls
 
     def _answers(self, generation: Generation) -> Answers:
-        answerers: dict[type[Question[Any]], Answerer] = {OneTimeUse: self._uses}
+        answerers: dict[type[Question[Any]], Answerer] = {
+            OneTimeUse: OneTimeUses(self._store, TOKENS),
+            ProofUse: OneTimeUses(self._store, PROOFS),
+        }
         if generation.subjects:
             answerers[SubjectQuestion] = generation.subjects
         if generation.consumers:
