@@ -14,13 +14,13 @@ from typing import Final
 
 from sidecar import __version__
 from sidecar.api.binding import MODE, ListenFailed, reserved
-from sidecar.config.addresses import Address
+from sidecar.config.addresses import MOST_PATH_BYTES, Address
 from sidecar.config.fixed import fixed
 from sidecar.config.load import Configuration
 from sidecar.config.settings import Settings
 from sidecar.token.words import duration
 from sidecar.workers.relay import relaying
-from sidecar.workers.worker import READY, Worker
+from sidecar.workers.worker import LONGEST_NAME, READY, Worker
 
 FIRST_PAUSE: Final = 0.1
 """Seconds until a worker that ended is started again; doubled each time that it ends again."""
@@ -93,6 +93,11 @@ def _private_directory() -> Iterator[str]:
             f"{tempfile.gettempdir()}: {error.strerror}; set TMPDIR to one that is writable"
         ) from error
     try:
+        if len(os.fsencode(directory)) + LONGEST_NAME > MOST_PATH_BYTES:
+            raise ListenFailed(
+                f"workers need a directory for their sockets, and the path of {directory} is too "
+                "long for them; set TMPDIR to a shorter one"
+            )
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -18,6 +18,8 @@ from sidecar.config.settings import Settings
 
 VARIABLE: Final = "JWT_SIDECAR_WORKER"
 """Environment variable by which a process knows that it is a worker, and which one."""
+LONGEST_NAME: Final = len("/64-0123456789abcdef.sock")
+"""Of a socket in the directory, with the slash before it."""
 READY: Final = b"\n"
 """What a worker writes once it is ready. Anything else says why it can't be."""
 
