@@ -258,6 +258,8 @@ class Sidecar:
                 problem = str(error).replace("\n", "; ")
                 log.error("the configuration is not reloaded, the old one stays: %s", problem)
                 self._config_error = _cut(problem)
+                if self._worker and isinstance(error, ListenFailed | StoreFailed):
+                    self._watched = self.configuration.files  # it may have worked in the others
                 self.engine.metrics.reloads["failed"] += 1
                 raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
             self._config_error = ""

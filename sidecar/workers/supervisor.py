@@ -182,12 +182,15 @@ class _Running:
 
     async def _run(self) -> tuple[int, str]:
         """One process from start to end: its exit status, and why it could not start."""
-        child = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=_environment(self._worker),
-        )
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=_environment(self._worker),
+            )
+        except OSError as error:
+            return 1, f"a worker can't be started: {error}"
         if not child.stdin or not child.stdout:
             raise RuntimeError("a process was started without its pipes")
         self._orders = child.stdin

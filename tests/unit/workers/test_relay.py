@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import stat
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,16 +20,8 @@ HELD = 2 * 1024 * 1024
 """More than sockets and transports hold on the way."""
 
 
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """One whose path is short enough for sockets in it."""
-    path = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
-    yield path
-    shutil.rmtree(path)
-
-
-def addresses(directory: Path, *names: str) -> list[Address]:
-    return [Address(path=str(directory / name)) for name in names]
+def addresses(places: Path, *names: str) -> list[Address]:
+    return [Address(path=str(places / name)) for name in names]
 
 
 @asynccontextmanager
@@ -71,8 +61,8 @@ async def within(awaitable: Awaitable[bytes]) -> bytes:
         return await awaitable
 
 
-async def test_bytes_go_both_ways_and_the_end_of_either_is_told(directory: Path) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_bytes_go_both_ways_and_the_end_of_either_is_told(places: Path) -> None:
+    front, target = addresses(places, "front", "1")
     async with (
         worker(target) as there,
         relaying(front, "0600", [target]),
@@ -88,8 +78,8 @@ async def test_bytes_go_both_ways_and_the_end_of_either_is_told(directory: Path)
         assert await within(reader.read()) == b"answer"
 
 
-async def test_a_worker_may_speak_first(directory: Path) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_a_worker_may_speak_first(places: Path) -> None:
+    front, target = addresses(places, "front", "1")
     async with (
         worker(target) as there,
         relaying(front, "0600", [target]),
@@ -100,8 +90,8 @@ async def test_a_worker_may_speak_first(directory: Path) -> None:
         assert await within(reader.readexactly(5)) == b"hello"
 
 
-async def test_much_arrives_whole_in_both_directions(directory: Path) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_much_arrives_whole_in_both_directions(places: Path) -> None:
+    front, target = addresses(places, "front", "1")
     data = os.urandom(MUCH)
     async with (
         worker(target) as there,
@@ -116,8 +106,8 @@ async def test_much_arrives_whole_in_both_directions(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("writes", ["the client", "the worker"])
-async def test_who_writes_waits_for_who_does_not_read(directory: Path, writes: str) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_who_writes_waits_for_who_does_not_read(places: Path, writes: str) -> None:
+    front, target = addresses(places, "front", "1")
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(target.path)
         server.listen()
@@ -156,8 +146,8 @@ async def read_all(reader: socket.socket, size: int) -> int:
     return received
 
 
-async def test_each_connection_goes_to_the_one_with_the_fewest(directory: Path) -> None:
-    front, one, two = addresses(directory, "front", "1", "2")
+async def test_each_connection_goes_to_the_one_with_the_fewest(places: Path) -> None:
+    front, one, two = addresses(places, "front", "1", "2")
     async with worker(one) as first, worker(two) as second, relaying(front, "0600", [one, two]):
         opened = [await asyncio.open_unix_connection(front.path) for _ in range(6)]
         await until(lambda: (len(first), len(second)) == (3, 3))
@@ -173,8 +163,8 @@ async def test_each_connection_goes_to_the_one_with_the_fewest(directory: Path) 
             writer.close()
 
 
-async def test_one_that_is_down_is_passed_over(directory: Path) -> None:
-    front, down, absent, up = addresses(directory, "front", "1", "2", "3")
+async def test_one_that_is_down_is_passed_over(places: Path) -> None:
+    front, down, absent, up = addresses(places, "front", "1", "2", "3")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(down.path)
     async with worker(up) as there, relaying(front, "0600", [down, absent, up]):
@@ -184,16 +174,16 @@ async def test_one_that_is_down_is_passed_over(directory: Path) -> None:
                 await until(lambda number=number: len(there) == number)  # type: ignore[misc]
 
 
-async def test_where_none_is_up_a_connection_ends_at_once(directory: Path) -> None:
-    front, absent = addresses(directory, "front", "1")
+async def test_where_none_is_up_a_connection_ends_at_once(places: Path) -> None:
+    front, absent = addresses(places, "front", "1")
     async with relaying(front, "0600", [absent]), connected(front) as (reader, _):
         assert await within(reader.read()) == b""
 
 
 async def test_a_connection_ends_with_its_worker_and_another_one_takes_the_next(
-    directory: Path,
+    places: Path,
 ) -> None:
-    front, one, two = addresses(directory, "front", "1", "2")
+    front, one, two = addresses(places, "front", "1", "2")
     async with worker(two) as there, relaying(front, "0600", [one, two]):
         async with worker(one) as dying, connected(front) as (reader, _):
             await until(lambda: len(dying) == 1)
@@ -204,8 +194,8 @@ async def test_a_connection_ends_with_its_worker_and_another_one_takes_the_next(
             await until(lambda: len(there) == 1)
 
 
-async def test_a_client_that_goes_while_it_waits_leaves_nothing_behind(directory: Path) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_a_client_that_goes_while_it_waits_leaves_nothing_behind(places: Path) -> None:
+    front, target = addresses(places, "front", "1")
     async with worker(target) as there, relaying(front, "0600", [target]):
         for _ in range(5):
             with socket.socket(socket.AF_UNIX) as client:
@@ -215,8 +205,8 @@ async def test_a_client_that_goes_while_it_waits_leaves_nothing_behind(directory
             assert await within(reader.read()) == b""
 
 
-async def test_what_a_client_wrote_before_it_went_arrives(directory: Path) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_what_a_client_wrote_before_it_went_arrives(places: Path) -> None:
+    front, target = addresses(places, "front", "1")
     async with worker(target) as there, relaying(front, "0600", [target]):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(front.path)
@@ -225,8 +215,8 @@ async def test_what_a_client_wrote_before_it_went_arrives(directory: Path) -> No
         assert await within(there[0][0].read()) == b"farewell"
 
 
-async def test_permissions_and_what_is_left_behind(directory: Path) -> None:
-    front, target = addresses(directory, "front", "1")
+async def test_permissions_and_what_is_left_behind(places: Path) -> None:
+    front, target = addresses(places, "front", "1")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(front.path)
     async with worker(target) as there:
