@@ -116,9 +116,17 @@ def places() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture(
-    params=[(kind, one) for kind in ("unix", "tcp") for one in TRANSPORTS], ids="-".join
+EACH = [("unix", "native"), ("tcp", "grpcio")]
+"""Each kind of address and each transport once, where they make no difference together."""
+ALL = pytest.mark.parametrize(
+    "text",
+    [(kind, one) for kind in ("unix", "tcp") for one in TRANSPORTS],
+    ids="-".join,
+    indirect=True,
 )
+
+
+@pytest.fixture(params=EACH, ids="-".join)
 def text(request: pytest.FixtureRequest) -> str:
     kind, transport = request.param
     return configured(address_of(kind), transport)
@@ -201,6 +209,7 @@ def is_there(pid: int) -> bool:
         return False
 
 
+@ALL
 async def test_calls_are_spread_and_a_token_of_one_holds_in_all(
     tmp_path: Path, places: Path, text: str
 ) -> None:
@@ -276,6 +285,7 @@ async def test_a_proof_passes_once_in_all_workers_together(
         assert min((await one.decisions()).values()) > 0
 
 
+@ALL
 async def test_a_killed_worker_comes_back_and_the_others_answer_on(
     tmp_path: Path, places: Path, text: str
 ) -> None:
