@@ -17,7 +17,7 @@ from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.outside import Outside, Question, Unanswered
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
-from sidecar.token.replay import ProofMemory
+from sidecar.token.replay import ProofMemory, UsedProofs
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import (
     Reference,
@@ -118,7 +118,8 @@ class Engine:
         self.snapshot = snapshot
         self.key_sources: Mapping[str, KeySource] = {}
         self.answers = Answers({})
-        self._used_proofs = ProofMemory(REUSABLE)
+        self.used_proofs: UsedProofs | None = ProofMemory(REUSABLE)
+        """None: they are remembered by `answers`, for several processes together."""
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
         self.refresh_tokens: RefreshTokens | None = None
@@ -290,16 +291,14 @@ class Engine:
             request,
             self.snapshot,
             self._now(),
-            self._used_proofs,
+            self.used_proofs,
             self.seen_tokens,
             outside,
             self.revoked,
         )
 
     def _explain(self, request: Request, outside: Outside) -> Explanation:
-        return explain(
-            request, self.snapshot, self._now(), self._used_proofs, outside, self.revoked
-        )
+        return explain(request, self.snapshot, self._now(), self.used_proofs, outside, self.revoked)
 
     def _revocation_of(self, request: Request, outside: Outside) -> Revocation | Refusal:
         return revocation_of(request, self.snapshot, self._now(), outside)

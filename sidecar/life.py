@@ -4,21 +4,35 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeAlias
 
 from sidecar.serve import Sidecar, first
 from sidecar.token.words import duration
 
 log = logging.getLogger(__name__)
 
+Handlers: TypeAlias = Mapping[signal.Signals, Callable[[], None]]
 
-async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
+
+def _by_signals(handlers: Handlers) -> None:
+    loop = asyncio.get_running_loop()
+    for one, handler in handlers.items():
+        loop.add_signal_handler(one, handler)
+
+
+async def run(
+    sidecar: Sidecar,
+    announce: Callable[[str], None],
+    obey: Callable[[Handlers], None] = _by_signals,
+) -> None:
     """Serves until SIGTERM or SIGINT; announces once, in one line, that the sidecar is ready.
 
     SIGHUP reloads the configuration. Health says NOT_SERVING from the end's signal on; after
     `shutdown.drain`, which Ctrl-C skips, running calls have `shutdown.grace` to finish. A second
-    signal ends both. Raises ListenFailed where an address can't be had, StoreFailed where the
-    store can't.
+    signal ends both. `obey` has the handlers called. Raises ListenFailed where an address can't be
+    had, StoreFailed where the store can't.
     """
     stop, at_once, hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()
@@ -38,10 +52,8 @@ async def run(sidecar: Sidecar, announce: Callable[[str], None]) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    for one in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(one, stopped, one)
+    stops = {one: partial(stopped, one) for one in (signal.SIGTERM, signal.SIGINT)}
+    obey({signal.SIGHUP: reload, **stops})
     async with sidecar.serving(hurry):
         gc.freeze()
         gc.enable()

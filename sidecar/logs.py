@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from sidecar.exhaustion import Exhaustion
@@ -14,15 +15,28 @@ FIELDS: Final = "fields"
 """The attribute of a record that holds what it says beside its message, by name."""
 
 
-def set_up(level: str, form: Format) -> None:
-    """Has everything of this level and above written, in this form; may be called again."""
+def set_up(level: str, form: Format, worker: int | None = None) -> None:
+    """Has everything of this level and above written, in this form; may be called again.
+
+    Every line has the number of the worker process that writes it, where there is one.
+    """
+    always = {} if worker is None else {"worker": worker}
     handler = logging.StreamHandler()
     handler.addFilter(Exhaustion(time.monotonic))
-    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    handler.setFormatter(JsonLines(always) if form == "json" else TextLines(always))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
-class JsonLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    def __init__(self, always: Mapping[str, object] = MappingProxyType({})) -> None:
+        super().__init__()
+        self._always = always
+
+    def _fields(self, record: logging.LogRecord) -> Mapping[str, Any]:
+        return {**self._always, **getattr(record, FIELDS, {})}
+
+
+class JsonLines(_Lines):
     """An object a line: time (RFC 3339, UTC), level, logger and message, then the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -32,30 +46,25 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **_fields(record),
+            **self._fields(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
 
 
-class TextLines(logging.Formatter):
+class TextLines(_Lines):
     """For a person: time, level, logger and message, then NAME=VALUE for each field."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record, and the lines of a traceback below it."""
-        fields = "".join(f" {name}={quoted(value)}" for name, value in _fields(record).items())
+        fields = "".join(f" {name}={quoted(value)}" for name, value in self._fields(record).items())
         # What others write into a message must not look like another line.
         message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
         line = f"{_time(record.created)} {record.levelname} {record.name}: {message}{fields}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line
-
-
-def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
-    fields: Mapping[str, Any] = getattr(record, FIELDS, {})
-    return fields
 
 
 def _time(seconds: float) -> str:

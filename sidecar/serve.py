@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sidecar import __version__, logs
 from sidecar.answering import Answerer, Answers
+from sidecar.api.binding import ListenFailed
 from sidecar.api.callers import guarded
 from sidecar.api.health import Health
 from sidecar.api.http_listener import Answering, HttpListener
-from sidecar.api.listener import Listener, ListenFailed, bind
+from sidecar.api.listener import Listener, bind
 from sidecar.api.listeners import Listeners
-from sidecar.api.metrics import exposed
+from sidecar.api.metrics import counted
+from sidecar.api.openmetrics import Family, text_of, together
 from sidecar.api.services import described, handlers
+from sidecar.config.fixed import fixed, unchangeable
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.load import Configuration, load
 from sidecar.config.problems import InvalidConfiguration
@@ -30,7 +33,7 @@ from sidecar.generation import Generation
 from sidecar.readiness import Missing, MissingStore, missing
 from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
-from sidecar.state.one_time import OneTimeUses
+from sidecar.state.one_time import PROOFS, TOKENS, OneTimeUses
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
 from sidecar.status import (
@@ -44,18 +47,18 @@ from sidecar.status import (
     signer_statuses,
 )
 from sidecar.token.checks.one_time import OneTimeUse
+from sidecar.token.checks.proof import ProofUse
 from sidecar.token.outside import Question
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer
 from sidecar.token.subject import SubjectQuestion
-
-if TYPE_CHECKING:
-    pass
+from sidecar.workers.worker import Worker
 
 if TYPE_CHECKING:
     from sidecar.state.consumers.catalog import Catalog
+    from sidecar.workers.siblings import Siblings
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
@@ -69,18 +72,24 @@ log = logging.getLogger(__name__)
 class Sidecar:
     """What serves, and how it goes from one configuration to the next."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, worker: Worker | None = None) -> None:
+        """One of several processes, where `worker` says which."""
+        self._worker = worker
+        self._siblings: Siblings | None = None
         self._start_time = time.time()
         self._generation = Generation(configuration, self._keys_changed, time.time)
         self._config_error = ""
         self._watched = configuration.files
         self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
         self.engine.seen_tokens = _memory(configuration.settings.cache)
+        if configuration.settings.workers > 1:
+            self.engine.used_proofs = None
         self.engine.revoked = self._revoked = Revoked(secrets.token_hex())
         self.health = Health()
         self.listeners = Listeners(self._bind)
         self._http = HttpListener(
-            Answering(self.engine, self.missing, lambda: self._generation.policy, self.measured)
+            Answering(self.engine, self.missing, lambda: self._generation.policy, self.measured),
+            worker is not None,
         )
         self._changed = asyncio.Event()
         self._ready = asyncio.Event()
@@ -99,7 +108,7 @@ class Sidecar:
         `hurry` ends these at once. Raises ListenFailed where an address can't be had, StoreFailed
         where the store can't.
         """
-        settings = self.configuration.settings
+        settings = self._placed(self.configuration.settings)
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(
                 opened(lambda: self.configuration.settings.store)
@@ -108,7 +117,12 @@ class Sidecar:
             self.engine.revocations = await stack.enter_async_context(
                 remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
             )
-            self._uses = OneTimeUses(self._store)
+            if self._worker:
+                from sidecar.workers.siblings import telling
+
+                self._siblings = await stack.enter_async_context(
+                    telling(self._worker, settings.workers, self._counts)
+                )
             stack.push_async_callback(self._close_generation)
             stack.push_async_callback(self._http.close)
             stack.callback(self.listeners.close)
@@ -172,9 +186,15 @@ class Sidecar:
             self.engine.seen_tokens, remembered, consumers.lookup.cache if consumers else None
         )
 
-    def measured(self) -> str:
-        """What a scraper of metrics gets."""
-        return exposed(
+    async def measured(self) -> str:
+        """What a scraper of metrics gets: the counts of all workers."""
+        counts = self._counts()
+        if self._siblings:
+            counts = together((counts, *await self._siblings.counts()))
+        return text_of(counts)
+
+    def _counts(self) -> tuple[Family, ...]:
+        return counted(
             self.engine.metrics,
             self.engine.snapshot.issuers.values(),
             self._generation.sources,
@@ -239,6 +259,8 @@ class Sidecar:
                 problem = str(error).replace("\n", "; ")
                 log.error("the configuration is not reloaded, the old one stays: %s", problem)
                 self._config_error = _cut(problem)
+                if self._worker and isinstance(error, ListenFailed | StoreFailed):
+                    self._watched = self.configuration.files  # it may have worked in the others
                 self.engine.metrics.reloads["failed"] += 1
                 raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
             self._config_error = ""
@@ -261,9 +283,9 @@ class Sidecar:
 
     async def _change(self, configuration: Configuration) -> None:
         """To the next generation; raises before anything that serves is touched."""
-        old, settings = self._generation, configuration.settings
-        if _place(settings) != _place(old.settings):
-            raise _CantChange("store.url can't change while the sidecar runs: restart it")
+        old, settings = self._generation, self._placed(configuration.settings)
+        if problem := unchangeable(fixed(old.settings), fixed(configuration.settings)):
+            raise _CantChange(problem)
         new = Generation(configuration, self._keys_changed, time.time)
         try:
             await new.prepare(self._store, old)
@@ -281,7 +303,8 @@ class Sidecar:
             self.engine.seen_tokens = _memory(settings.cache)
         self._adopt(new)
         if settings.log != old.settings.log:
-            logs.set_up(settings.log.level, settings.log.format)
+            number = self._worker.number if self._worker else None
+            logs.set_up(settings.log.level, settings.log.format, number)
         await old.close()
         if gc.get_freeze_count():
             # As at the start of the process: what a configuration is made of lives on, and may be a
@@ -304,7 +327,10 @@ class Sidecar:
         self.engine.turns.most = generation.settings.limits.concurrent_calls
 
     def _answers(self, generation: Generation) -> Answers:
-        answerers: dict[type[Question[Any]], Answerer] = {OneTimeUse: self._uses}
+        answerers: dict[type[Question[Any]], Answerer] = {
+            OneTimeUse: OneTimeUses(self._store, TOKENS),
+            ProofUse: OneTimeUses(self._store, PROOFS),
+        }
         if generation.subjects:
             answerers[SubjectQuestion] = generation.subjects
         if generation.consumers:
@@ -318,7 +344,17 @@ class Sidecar:
     def _bind(self, settings: ListenerSettings) -> Listener:
         served = handlers(settings.services, self.engine, lambda: self._generation.policy, self)
         served = guarded(served, settings, self.engine)
-        return bind(settings, served, described(settings.services), self.health.servicer)
+        return bind(
+            settings,
+            served,
+            described(settings.services),
+            self.health.servicer,
+            shared=self._worker is not None,
+        )
+
+    def _placed(self, settings: Settings) -> Settings:
+        """With the addresses that this process listens on."""
+        return self._worker.placed(settings) if self._worker else settings
 
     async def _set_health(self) -> None:
         ready = not self.missing()
@@ -357,10 +393,6 @@ def _memory(cache: Cache) -> SeenTokens:
     return SeenTokens(
         VerifiedTokens(tokens.entries, tokens.ttl), RefusedTokens(refused.entries, refused.ttl)
     )
-
-
-def _place(settings: Settings) -> str:
-    return str(settings.store.url) if settings.store else ""
 
 
 class _CantChange(Exception):

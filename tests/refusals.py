@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from sidecar.token.addresses import AddressRules, Networks, network_range
-from sidecar.token.checks.one_time import Use
 from sidecar.token.dpop import check_dpop
 from sidecar.token.outside import Question
 from sidecar.token.reason import Reason
@@ -14,6 +13,7 @@ from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Demand, Request
 from sidecar.token.snapshot import Consumers, Issuer, Limits
 from sidecar.token.subject import Standing, SubjectAnswer, SubjectRule
+from sidecar.token.use import Use
 from tests.authors import CORP, STRANGER, author, key_set, rsa_key
 from tests.proofs import bound, proof, thumbprint
 from tests.tokens import (

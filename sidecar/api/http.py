@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from sidecar.api.binding import binding, remove_socket
 from sidecar.api.http_listener import Answering
-from sidecar.api.listener import binding, remove_socket
 from sidecar.api.openmetrics import CONTENT_TYPE
 from sidecar.authorization.http_request import MOST_HEADER_BYTES
 from sidecar.config.addresses import Address
@@ -60,7 +60,7 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(
-            body=answering.metrics().encode(), headers={"content-type": CONTENT_TYPE}
+            body=(await answering.metrics()).encode(), headers={"content-type": CONTENT_TYPE}
         )
 
     async def discovery(request: web.Request) -> web.Response:
@@ -109,10 +109,10 @@ def _discovery(engine: Engine, request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def serving(address: Address, app: web.Application) -> AsyncIterator[Address]:
+async def serving(address: Address, app: web.Application, shared: bool) -> AsyncIterator[Address]:
     """Serves the application at an address and gives the one that was bound.
 
-    Raises ListenFailed.
+    Several processes may have a port that is `shared`. Raises ListenFailed.
     """
     runner = web.AppRunner(
         app,
@@ -123,8 +123,8 @@ async def serving(address: Address, app: web.Application) -> AsyncIterator[Addre
     )
     await runner.setup()
     try:
-        with binding(address):
-            await _site(runner, address).start()
+        with binding(address, shared=shared):
+            await _site(runner, address, shared).start()
         try:
             yield address if address.is_unix else replace(address, port=runner.addresses[0][1])
         finally:
@@ -133,7 +133,7 @@ async def serving(address: Address, app: web.Application) -> AsyncIterator[Addre
         await runner.cleanup()
 
 
-def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:
+def _site(runner: web.AppRunner, address: Address, shared: bool) -> web.BaseSite:
     if address.is_unix:
         return web.UnixSite(runner, address.path)
-    return web.TCPSite(runner, address.host, address.port)
+    return web.TCPSite(runner, address.host, address.port, reuse_port=shared or None)

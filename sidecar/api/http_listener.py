@@ -1,6 +1,6 @@
 """The HTTP listener of a sidecar, and how it changes while it runs."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -21,15 +21,19 @@ class Answering:
     """What keeps the sidecar from being ready."""
     policy: Callable[[], Policy]
     """How requests are authorized at the time."""
-    metrics: Callable[[], str]
+    metrics: Callable[[], Awaitable[str]]
     """What a scraper gets."""
 
 
 class HttpListener:
-    """At most one listener, as the setting `http` asks for it. Its library loads with it."""
+    """At most one listener, as the setting `http` asks for it. Its library loads with it.
 
-    def __init__(self, answering: Answering) -> None:
+    Several processes may have a port that is `shared`.
+    """
+
+    def __init__(self, answering: Answering, shared: bool) -> None:
         self._answering = answering
+        self._shared = shared
         self._settings: Http | None = None
         self._serving = _Serving()
         self._next = _Serving()
@@ -44,7 +48,7 @@ class HttpListener:
         """Listens on an address that is new; raises ListenFailed, and has then changed nothing."""
         now = self._settings
         if wanted is not None and (now is None or now.address != wanted.address):
-            await self._next.open(wanted, self._answering)
+            await self._next.open(wanted, self._answering, self._shared)
 
     async def abandon(self) -> None:
         """Gives up what was prepared."""
@@ -75,13 +79,13 @@ class _Serving:
         self.serve: Collection[str] = ()
         self._stack = AsyncExitStack()
 
-    async def open(self, wanted: Http, answering: Answering) -> None:
+    async def open(self, wanted: Http, answering: Answering, shared: bool) -> None:
         with without_certificates():
             from sidecar.api.http import application, serving
 
         self.serve = wanted.serve
         app = application(answering, lambda: self.serve)
-        self.address = await self._stack.enter_async_context(serving(wanted.address, app))
+        self.address = await self._stack.enter_async_context(serving(wanted.address, app, shared))
 
     async def close(self) -> None:
         await self._stack.aclose()

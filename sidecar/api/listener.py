@@ -1,21 +1,16 @@
 """One gRPC listener: a bound address, a transport, and the services that it serves."""
 
-import contextlib
-import errno
 import importlib.util
 import logging
-import os
-import socket
-import stat
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
+from sidecar.api.binding import ListenFailed, binding, remove_socket
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.config.tls import Unfit
@@ -37,10 +32,6 @@ log = logging.getLogger(__name__)
 
 Method: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Handlers = Mapping[str, Method]
-
-
-class ListenFailed(Exception):
-    """An address can't be listened on; the message names it, the cause and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +60,17 @@ def bind(
     services: Mapping[str, Handlers],
     described: Sequence[str],
     health_service: health.aio.HealthServicer,
+    shared: bool = False,
 ) -> Listener:
     """A listener for these services, by full name, for health checking, and for reflection.
 
-    Reflection lists the services that are `described`.
+    Reflection lists the services that are `described`. Several processes may have a port that is
+    `shared`.
 
     Raises ListenFailed where the address can't be had, or its certificate any more.
     """
     transport = _transport(settings)
-    server = _server(transport, settings.services)
+    server = _server(transport, settings.services, shared)
     for name, handlers in services.items():
         server.add_registered_method_handlers(name, dict(handlers))
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
@@ -88,7 +81,7 @@ def bind(
         reflection.enable_server_reflection(names, server)
     _warn_of_plain_tokens(settings)
     certificates = _certificates(settings)
-    with binding(settings.address, settings.mode):
+    with binding(settings.address, settings.mode, shared):
         port = _add_port(server, settings.address, certificates)
     address = settings.address if settings.address.is_unix else replace(settings.address, port=port)
     return Listener(address, settings.services, transport, server, certificates)
@@ -125,50 +118,6 @@ def _warn_of_plain_tokens(settings: ListenerSettings) -> None:
         )
 
 
-def check_free(address: Address) -> None:
-    """Whether an address can be bound, with the cause that the gRPC libraries keep to themselves.
-
-    A Unix socket that nobody listens on any more is removed. Raises ListenFailed.
-    """
-    if address.is_unix:
-        _check_socket_free(Path(address.path))
-    else:
-        _check_port_free(address)
-
-
-def remove_socket(address: Address) -> None:
-    """Removes the file of a Unix socket."""
-    if address.is_unix:
-        Path(address.path).unlink(missing_ok=True)
-
-
-def _check_socket_free(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise ListenFailed(
-                f"unix:{path}: the directory {path.parent} is not there; create it"
-            ) from None
-        return
-    except OSError as error:
-        raise ListenFailed(f"unix:{path} can't be listened on: {error.strerror}") from error
-    if not stat.S_ISSOCK(mode):
-        raise ListenFailed(f"unix:{path} exists and is no socket; remove it or choose another path")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)  # of a process that hangs, the queue may be full
-        try:
-            probe.connect(str(path))
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            if error.errno == errno.ECONNREFUSED:
-                path.unlink()
-                return
-            raise ListenFailed(f"unix:{path}: {error.strerror}") from error
-    raise ListenFailed(f"unix:{path} is in use by another process; stop it or choose another path")
-
-
 def _transport(settings: ListenerSettings) -> str:
     installed = importlib.util.find_spec("pygrpc_native") is not None
     if settings.transport == "native" and not installed:
@@ -190,7 +139,7 @@ def _transport(settings: ListenerSettings) -> str:
     return settings.transport
 
 
-def _server(transport: str, services: Collection[str]) -> grpc.aio.Server:
+def _server(transport: str, services: Collection[str], shared: bool) -> grpc.aio.Server:
     make: Callable[..., grpc.aio.Server]
     if transport == "native":
         from sidecar.api.native import server as make
@@ -198,42 +147,13 @@ def _server(transport: str, services: Collection[str]) -> grpc.aio.Server:
         from grpc.aio import server as make
     most = MAX_CHECK_BYTES if "ext_authz" in services else MAX_MESSAGE_BYTES
     options = (
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.max_receive_message_length", most),
         ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
     )
     return make(options=options)
-
-
-@contextlib.contextmanager
-def binding(address: Address, mode: str = "0660") -> Iterator[None]:
-    """What binding to an address needs before and after, and the cause where it fails.
-
-    A Unix socket gets its permissions before anyone can connect. Raises ListenFailed.
-    """
-    check_free(address)
-    umask = os.umask(0o777 & ~int(mode, 8))
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        cause = getattr(error, "strerror", None) or error
-        raise ListenFailed(f"{address} can't be listened on: {cause}") from error
-    finally:
-        os.umask(umask)
-
-
-def _check_port_free(address: Address) -> None:
-    try:
-        family, kind, proto, _, target = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, proto) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(target)
-    except OSError as error:
-        raise ListenFailed(f"{address} can't be listened on: {error.strerror}") from error
 
 
 def method(handler: Callable[[bytes, Any], Awaitable[bytes]]) -> Method:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.api.listener import Listener, ListenFailed
+from sidecar.api.binding import ListenFailed
+from sidecar.api.listener import Listener
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as ListenerSettings
 

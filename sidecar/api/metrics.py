@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
 from sidecar import __version__
-from sidecar.api.openmetrics import Family, counter, gauge, histogram, info, text_of
+from sidecar.api.openmetrics import Family, counter, gauge, histogram, info
 from sidecar.metrics import Metrics
 from sidecar.status import CacheStatus
 from sidecar.token.snapshot import Issuer
@@ -19,7 +19,7 @@ class Fetched(Protocol):
         """How many fetches ended how."""
 
 
-def exposed(
+def counted(
     metrics: Metrics,
     issuers: Collection[Issuer],
     sources: Mapping[str, Fetched],
@@ -27,29 +27,32 @@ def exposed(
     transports: Collection[str],
     turned_away: int,
     now: float,
-) -> str:
-    """What `/metrics` answers at this moment, in seconds since the epoch."""
-    return text_of(
-        (
-            *_decisions(metrics),
-            *_caches(caches),
-            *_keys(issuers, sources, now),
-            *_counted(metrics),
-            counter(
-                "jwt_sidecar_calls_turned_away",
-                "Calls that came when as many as limits.concurrent_calls were at work.",
-                (({}, turned_away),),
-            ),
-            info(
-                "jwt_sidecar_build",
-                "Version of the sidecar and of Python, and its gRPC transports.",
-                {
-                    "version": __version__,
-                    "python": platform.python_version(),
-                    "transport": "+".join(sorted(set(transports))),
-                },
-            ),
-        )
+) -> tuple[Family, ...]:
+    """What this process counts at this moment, in seconds since the epoch."""
+    return (
+        *_decisions(metrics),
+        *_caches(caches),
+        *_keys(issuers, sources, now),
+        *_counters(metrics),
+        counter(
+            "jwt_sidecar_calls_turned_away",
+            "Calls that came when as many as limits.concurrent_calls were at work.",
+            (({}, turned_away),),
+        ),
+        info(
+            "jwt_sidecar_build",
+            "Version of the sidecar and of Python, and its gRPC transports.",
+            {
+                "version": __version__,
+                "python": platform.python_version(),
+                "transport": "+".join(sorted(set(transports))),
+            },
+        ),
+        gauge(
+            "jwt_sidecar_workers",
+            "Processes whose counts are in this answer.",
+            (({}, 1),),
+        ),
     )
 
 
@@ -108,10 +111,11 @@ def _keys(
             for one in issuers
             if one.fetch_time is not None
         ),
+        "max",
     )
 
 
-def _counted(metrics: Metrics) -> Iterator[Family]:
+def _counters(metrics: Metrics) -> Iterator[Family]:
     for name, text, label, counts in (
         ("tokens_issued", "Tokens that were minted; a consumer's have no signer.", "signer",
          metrics.issued),

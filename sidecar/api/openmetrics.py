@@ -1,9 +1,10 @@
 """Metrics as text, in OpenMetrics 1.0."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
+from operator import add
+from typing import Final, Literal
 
 from sidecar.metrics import BOUNDS, Histogram
 
@@ -22,6 +23,8 @@ class Family:
     help: str
     samples: tuple[tuple[str, Labels, float], ...]
     """What is added to the name, the labels, and the value."""
+    of_many: Literal["sum", "max"] = "sum"
+    """What several processes have together."""
 
 
 def counter(name: str, text: str, values: Iterable[tuple[Labels, float]]) -> Family:
@@ -31,14 +34,20 @@ def counter(name: str, text: str, values: Iterable[tuple[Labels, float]]) -> Fam
     )
 
 
-def gauge(name: str, text: str, values: Iterable[tuple[Labels, float]]) -> Family:
+def gauge(
+    name: str,
+    text: str,
+    values: Iterable[tuple[Labels, float]],
+    of_many: Literal["sum", "max"] = "sum",
+) -> Family:
     """Numbers as they are now."""
-    return Family(name, "gauge", text, tuple(("", labels, value) for labels, value in values))
+    samples = tuple(("", labels, value) for labels, value in values)
+    return Family(name, "gauge", text, samples, of_many)
 
 
 def info(name: str, text: str, labels: Labels) -> Family:
     """What does not change while the process runs."""
-    return Family(name, "info", text, (("_info", labels, 1),))
+    return Family(name, "info", text, (("_info", labels, 1),), "max")
 
 
 def histogram(name: str, text: str, values: Iterable[tuple[Labels, Histogram]]) -> Family:
@@ -50,6 +59,25 @@ def histogram(name: str, text: str, values: Iterable[tuple[Labels, Histogram]]) 
 def text_of(families: Iterable[Family]) -> str:
     """The text that a scraper gets."""
     return "".join(f"{line}\n" for family in families for line in _lines(family)) + "# EOF\n"
+
+
+def together(processes: Iterable[Iterable[Family]]) -> tuple[Family, ...]:
+    """What several processes count, as one."""
+    found: dict[str, Family] = {}
+    for family in chain.from_iterable(processes):
+        other = found.get(family.name)
+        found[family.name] = _both(other, family) if other else family
+    return tuple(found.values())
+
+
+def _both(one: Family, other: Family) -> Family:
+    combine: Callable[[float, float], float] = max if one.of_many == "max" else add
+    found: dict[tuple[str, frozenset[tuple[str, str]]], tuple[str, Labels, float]] = {}
+    for suffix, labels, value in (*one.samples, *other.samples):
+        key = (suffix, frozenset(labels.items()))
+        before = found.get(key)
+        found[key] = (suffix, labels, combine(before[2], value) if before else value)
+    return replace(one, samples=tuple(found.values()))
 
 
 def _buckets(labels: Labels, one: Histogram) -> Iterator[tuple[str, Labels, float]]:

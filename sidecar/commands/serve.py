@@ -2,26 +2,81 @@
 
 import argparse
 import asyncio
+import os
 
 from sidecar import logs
-from sidecar.api.listener import ListenFailed
+from sidecar.api.binding import ListenFailed
 from sidecar.cli import DONE, CommandFailed
 from sidecar.commands.config import loaded
-from sidecar.life import run as live
-from sidecar.serve import Sidecar
-from sidecar.state.store import StoreFailed
+from sidecar.config.fixed import fixed, unchangeable
+from sidecar.config.load import Configuration
+from sidecar.workers.worker import READY, Worker
 
 
 def serve(options: argparse.Namespace) -> int:
     """Runs until SIGTERM; prints one line when it is ready."""
+    worker = Worker.of(os.environ)
+    if worker:
+        return _work(options.config, worker)
     configuration = loaded(options.config)
-    logs.set_up(configuration.settings.log.level, configuration.settings.log.format)
+    _set_up_log(configuration)
+    if configuration.settings.workers > 1:
+        return _supervise(configuration)
+    return _live(configuration, None)
 
-    async def run() -> None:
-        await live(Sidecar(configuration), lambda line: print(line, flush=True))
+
+def _work(path: str, worker: Worker) -> int:
+    """Serves as one of several, and tells the supervisor where it can't."""
+    try:
+        configuration = loaded(path)
+        _set_up_log(configuration, worker.number)
+        if problem := unchangeable(worker.fixed, fixed(configuration.settings)):
+            raise CommandFailed(problem)
+        status = _live(configuration, worker)
+    except CommandFailed as failure:
+        worker.say(str(failure).encode())
+        return failure.status
+    worker.leave()
+    return status
+
+
+def _set_up_log(configuration: Configuration, worker: int | None = None) -> None:
+    log = configuration.settings.log
+    logs.set_up(log.level, log.format, worker)
+
+
+def _live(configuration: Configuration, worker: Worker | None) -> int:
+    """Serves in this process."""
+    from sidecar.life import run
+    from sidecar.serve import Sidecar
+    from sidecar.state.store import StoreFailed
+
+    async def live() -> None:
+        sidecar = Sidecar(configuration, worker)
+        if worker:
+            await run(sidecar, lambda _: worker.say(READY), worker.obey)
+        else:
+            await run(sidecar, _print)
 
     try:
-        asyncio.run(run())
+        asyncio.run(live())
     except (ListenFailed, StoreFailed) as failure:
         raise CommandFailed(str(failure)) from failure
     return DONE
+
+
+def _supervise(configuration: Configuration) -> int:
+    """Has it served by several processes."""
+    from sidecar.workers.supervisor import WorkerFailed, supervise
+
+    try:
+        asyncio.run(supervise(configuration, _print))
+    except ListenFailed as failure:
+        raise CommandFailed(str(failure)) from failure
+    except WorkerFailed as failure:
+        raise CommandFailed(str(failure), failure.status) from failure
+    return DONE
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)

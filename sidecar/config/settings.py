@@ -1,5 +1,6 @@
 """All settings of the file. What is not here is refused as an unknown key, never ignored."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -8,7 +9,7 @@ from sidecar.config.authorization import Authorization
 from sidecar.config.consumers import Consumers
 from sidecar.config.issuers import Issuer
 from sidecar.config.listeners import Http, Listener
-from sidecar.config.section import Many, Maybe, NotEmpty, Section
+from sidecar.config.section import Fault, Many, Maybe, NotEmpty, Section
 from sidecar.config.signers import Signer
 from sidecar.config.store import Store
 from sidecar.config.subjects import Subjects
@@ -107,3 +108,27 @@ class Settings(Section):
     """What is logged."""
     shutdown: Shutdown = Shutdown()
     """How the sidecar stops."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that serve, for machines with cores to spare."""
+
+    def contradictions(self) -> Iterator[Fault]:
+        """What one worker does must hold in all of them, at addresses that they share."""
+        if self.workers == 1:
+            return
+        if self.store is None or not self.store.url.is_shared:
+            yield (
+                ("workers",),
+                "needs a store that all workers share, for generated keys and for what is revoked "
+                "or used up: set store.url to sqlite:PATH or to the URL of a Redis, or remove "
+                "workers",
+            )
+        http = () if self.http is None else ((("http", "address"), self.http.address),)
+        for place, address in (
+            *(
+                (("listeners", index, "address"), one.address)
+                for index, one in enumerate(self.listeners)
+            ),
+            *http,
+        ):
+            if not (address.is_unix or address.port):
+                yield place, "has port 0, which would be another one in each worker; choose one"

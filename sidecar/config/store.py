@@ -40,6 +40,11 @@ class StoreUrl(Written):
             return cls(redis=redis.parse(text, surroundings))
         raise fault("must be sqlite:PATH, such as sqlite:state.db, redis://HOST:PORT, or memory:")
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes have it in common."""
+        return bool(self.path) or self.redis is not None
+
     def __str__(self) -> str:
         """As it is written in the file, its path absolute."""
         if self.redis is not None:

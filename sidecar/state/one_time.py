@@ -1,24 +1,26 @@
-"""Tokens that pass once: which ones have."""
+"""Tokens and proofs that pass once: which ones have."""
 
 import asyncio
 from typing import Final
 
 from sidecar.state.store import ABSENT, Store, StoreFailed
-from sidecar.token.checks.one_time import OneTimeUse, Use
+from sidecar.token.use import FirstUse, Use
 
-KIND: Final = "used_token"
+TOKENS: Final = "used_token"
+PROOFS: Final = "used_proof"
 
 
 class OneTimeUses:
-    """Uses each token up in the store, where of several sidecars one is the first."""
+    """Uses each thing of a kind up in the store, where of several sidecars one is the first."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kind: str) -> None:
         self._store = store
+        self._kind = kind
 
-    def known(self, question: OneTimeUse, now: float) -> None:
+    def known(self, question: FirstUse, now: float) -> None:
         """Nothing is known without asking: another sidecar may be using it at this moment."""
 
-    async def find(self, question: OneTimeUse, at_most: float) -> Use:
+    async def find(self, question: FirstUse, at_most: float) -> Use:
         """Whether it is the first use, found out within so many seconds."""
         try:
             async with asyncio.timeout(at_most):
@@ -27,7 +29,7 @@ class OneTimeUses:
             return Use.UNKNOWN
         return Use.FIRST if first else Use.AGAIN
 
-    async def _is_first(self, question: OneTimeUse) -> bool:
+    async def _is_first(self, question: FirstUse) -> bool:
         if not question.uses_up:
-            return await self._store.get(KIND, question.name) is None
-        return await self._store.put(KIND, question.name, b"", ABSENT, question.expire_time)
+            return await self._store.get(self._kind, question.name) is None
+        return await self._store.put(self._kind, question.name, b"", ABSENT, question.expire_time)

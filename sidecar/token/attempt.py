@@ -57,7 +57,7 @@ class Attempt:
         request: Request,
         snapshot: Snapshot,
         now: float,
-        used_proofs: UsedProofs,
+        used_proofs: UsedProofs | None,
         seen_tokens: SeenTokens | None = None,
         outside: Outside = NOTHING,
         revoked: Revoked | None = None,

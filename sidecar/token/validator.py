@@ -101,15 +101,16 @@ def validate(
     request: Request,
     snapshot: Snapshot,
     now: float,
-    used_proofs: UsedProofs,
+    used_proofs: UsedProofs | None,
     seen_tokens: SeenTokens | None = None,
     outside: Outside = NOTHING,
     revoked: Revoked | None = None,
 ) -> Verdict:
     """Whether this token may pass at this moment (seconds since the epoch).
 
-    A DPoP proof is remembered in `used_proofs` where everything else holds, and in `seen_tokens`
-    what the token says and whether its signature holds. Raises CallFailed with NOT_CONFIGURED
+    A DPoP proof is remembered in `used_proofs` where everything else holds; None: `outside` knows
+    which were used, and remembers this one when it is asked. In `seen_tokens` is remembered what
+    the token says and whether its signature holds. Raises CallFailed with NOT_CONFIGURED
     where the request names an issuer that is not there, and Unanswered where `outside` lacks an
     answer.
     """
@@ -119,7 +120,7 @@ def validate(
             run(attempt)
     except Refused as refused:
         return _refusal(attempt, refused)
-    if attempt.proof_id is not None:
+    if attempt.proof_id is not None and used_proofs is not None:
         used_proofs.add(attempt.proof_id, now)
     return _verified(attempt)
 
@@ -148,7 +149,7 @@ def explain(
     request: Request,
     snapshot: Snapshot,
     now: float,
-    used_proofs: UsedProofs,
+    used_proofs: UsedProofs | None,
     outside: Outside = NOTHING,
     revoked: Revoked | None = None,
 ) -> Explanation:
@@ -185,7 +186,7 @@ def _attempt(
     request: Request,
     snapshot: Snapshot,
     now: float,
-    used_proofs: UsedProofs,
+    used_proofs: UsedProofs | None,
     seen_tokens: SeenTokens | None,
     outside: Outside,
     revoked: Revoked | None,

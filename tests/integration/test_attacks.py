@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientSession
 
 from deploy.demo.stage import free_port
-from sidecar.api.listener import ListenFailed, check_free
+from sidecar.api.binding import ListenFailed, check_free
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.config.addresses import Address
 from sidecar.keys.answer import Answer, DownloadFailed

@@ -102,7 +102,8 @@ async def test_while_redis_hangs_it_is_decided_as_configured_and_then_caught_up(
             server.freeze()
             with fails(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"):
                 await revoke(one, meanwhile)
-            assert 'jwt_sidecar_store_errors_total{operation="write"}' in one.sidecar.measured()
+            counts = await one.sidecar.measured()
+            assert 'jwt_sidecar_store_errors_total{operation="write"}' in counts
             assert_refused(await other.validate(before), "REVOKED")
             if on_outage == "deny":
                 await until(lambda: refuses(other, good))

@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sidecar.api.listener import ListenFailed
+from sidecar.api.binding import ListenFailed
 from sidecar.config.load import load
 from sidecar.serve import Sidecar
 from sidecar.v1 import token_service_pb2 as messages

@@ -2,34 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass
-from enum import Enum
 
 from sidecar.token.attempt import Attempt, Check
-from sidecar.token.outside import Question
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.revocation import KEPT_LONGER, iss_of
+from sidecar.token.use import FirstUse, Use
 from sidecar.token.words import quoted
 
 
-class Use(Enum):
-    """Whether a token was used before."""
-
-    FIRST = 1
-    AGAIN = 2
-    UNKNOWN = 3
-    """The store does not answer."""
-
-
 @dataclass(frozen=True, slots=True)
-class OneTimeUse(Question[Use]):
+class OneTimeUse(FirstUse):
     """Whether this is the first use of a token."""
-
-    name: str
-    """What the token is called."""
-    expire_time: float
-    """When that may be forgotten, in seconds since the epoch."""
-    uses_up: bool
-    """False: it is only looked at."""
 
 
 def _check_one_time(attempt: Attempt) -> None:

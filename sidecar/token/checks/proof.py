@@ -1,20 +1,29 @@
 """Checks of whether the presenter of a token holds the key that it is bound to (RFC 7800)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar.token import base64url
 from sidecar.token.attempt import Attempt, Check
-from sidecar.token.dpop import check_dpop
+from sidecar.token.dpop import REUSABLE, check_dpop
 from sidecar.token.reason import DpopError, Reason, Refused
 from sidecar.token.request import Scheme
 from sidecar.token.snapshot import Binding
+from sidecar.token.use import FirstUse, Use
 from sidecar.token.words import kind, listed
 
 _JKT: Final = "jkt"
 """Thumbprint of a DPoP key (RFC 9449, section 6.1)."""
 _CERTIFICATE: Final = "x5t#S256"
 """Thumbprint of a client certificate (RFC 8705, section 3.1)."""
+_CLOCKS_APART: Final = 60.0
+"""Seconds by which the clocks of those who share a store, and its own, may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofUse(FirstUse):
+    """Whether this is the first use of a DPoP proof."""
 
 
 def _check_proof(attempt: Attempt) -> None:
@@ -111,16 +120,36 @@ def _check_replay(attempt: Attempt) -> None:
     proof_id, used = attempt.proof_id, attempt.used_proofs
     if proof_id is None:
         return
-    if proof_id in used:
-        raise Refused(
-            Reason.REPLAYED,
-            "the DPoP proof was used before; make a new one, with its own jti, for each request",
-        )
-    if used.full(attempt.now):
+    if used is None:
+        _check_shared(attempt, proof_id)
+    elif proof_id in used:
+        raise _replayed()
+    elif used.full(attempt.now):
         raise Refused(
             Reason.STATE_UNAVAILABLE,
             "more DPoP proofs were used within the last minutes than can be remembered; try again",
         )
+
+
+def _check_shared(attempt: Attempt, proof_id: bytes) -> None:
+    """Whether it was used by any of those who remember proofs together."""
+    forgotten = attempt.now + REUSABLE + _CLOCKS_APART
+    use = attempt.answer(ProofUse(proof_id.hex(), forgotten, attempt.uses_up))
+    if use is Use.UNKNOWN:
+        raise Refused(
+            Reason.STATE_UNAVAILABLE,
+            "whether the DPoP proof was used before is not known, as the store does not answer; "
+            "try again",
+        )
+    if use is not Use.FIRST:
+        raise _replayed()
+
+
+def _replayed() -> Refused:
+    return Refused(
+        Reason.REPLAYED,
+        "the DPoP proof was used before; make a new one, with its own jti, for each request",
+    )
 
 
 def _replay(attempt: Attempt) -> str:

@@ -7,7 +7,8 @@ from typing import Any, cast
 import grpc
 import pytest
 
-from sidecar.api.listener import Listener, ListenFailed
+from sidecar.api.binding import ListenFailed
+from sidecar.api.listener import Listener
 from sidecar.api.listeners import Listeners
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Listener as Settings

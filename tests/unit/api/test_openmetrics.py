@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from sidecar.api.metrics import exposed
-from sidecar.api.openmetrics import counter, text_of
+from sidecar.api.metrics import counted
+from sidecar.api.openmetrics import Family, counter, text_of, together
 from sidecar.metrics import BOUNDS, Histogram, Metrics
 from sidecar.status import CacheStatus
 from sidecar.token.reason import Reason
@@ -33,14 +33,18 @@ class Fetched:
         self.fetches = fetches
 
 
-def scraped(metrics: Metrics) -> Samples:
+def families(metrics: Metrics, age: float = 90) -> tuple[Family, ...]:
     issuers = [
-        Issuer("corp", "https://corp.example", ClaimRules(None), key_set(), fetch_time=NOW - 90),
+        Issuer("corp", "https://corp.example", ClaimRules(None), key_set(), fetch_time=NOW - age),
         Issuer("local", "https://local.example", ClaimRules(None), key_set()),
     ]
     caches = [CacheStatus("tokens", 2, 100, 7, 3)]
     sources = {"corp": Fetched(fetched=4, timeout=1)}
-    return parsed(exposed(metrics, issuers, sources, caches, ["native", "grpcio"], 3, NOW))
+    return counted(metrics, issuers, sources, caches, ["native", "grpcio"], 3, NOW)
+
+
+def scraped(metrics: Metrics) -> Samples:
+    return parsed(text_of(families(metrics)))
 
 
 def metrics_of_a_day() -> Metrics:
@@ -113,7 +117,7 @@ def test_the_build_is_told_once() -> None:
 
 def test_a_clock_that_went_back_makes_no_keys_of_the_future() -> None:
     issuer = Issuer("corp", "i", ClaimRules(None), key_set(), fetch_time=NOW + 9)
-    samples = parsed(exposed(Metrics(), [issuer], {}, [], [], 0, NOW))
+    samples = parsed(text_of(counted(Metrics(), [issuer], {}, [], [], 0, NOW)))
     assert samples["jwt_sidecar_keys_age_seconds", (("issuer", "corp"),)] == 0
 
 
@@ -128,3 +132,23 @@ def test_a_bound_counts_itself(bound: float) -> None:
 def test_any_label_is_read_as_it_was_written(labels: dict[str, str]) -> None:
     samples = parsed(text_of([counter("a", "b\\c\nd", [(labels, 1)])]))
     assert samples == {("a_total", tuple(labels.items())): 1}
+
+
+def test_several_processes_have_the_sum_of_what_each_counts() -> None:
+    one, other = metrics_of_a_day(), Metrics()
+    other.decided("grpc", verified(), 0.0002)
+    other.issued["another"] += 2
+    apart = [parsed(text_of(families(counts))) for counts in (one, other)]
+    both = parsed(text_of(together(families(counts) for counts in (one, other))))
+    assert both.keys() == apart[0].keys() | apart[1].keys()
+    for sample, value in both.items():
+        values = [samples[sample] for samples in apart if sample in samples]
+        largest = sample[0] in {"jwt_sidecar_keys_age_seconds", "jwt_sidecar_build_info"}
+        assert value == pytest.approx(max(values) if largest else sum(values)), sample
+    assert both["jwt_sidecar_workers", ()] == 2
+
+
+@pytest.mark.parametrize("ages", [(1, 90), (90, 1)])
+def test_of_several_processes_the_oldest_keys_count(ages: tuple[float, float]) -> None:
+    both = parsed(text_of(together(families(Metrics(), age) for age in ages)))
+    assert both["jwt_sidecar_keys_age_seconds", (("issuer", "corp"),)] == 90

@@ -60,6 +60,12 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
     assert lines == [f"jwt-sidecar.yaml:{line}" for line in (10, 12, 14, 16, 17, 18, 19)]
 
 
+NOT_SHARED = (
+    "needs a store that all workers share, for generated keys and for what is revoked or used up: "
+    "set store.url to sqlite:PATH or to the URL of a Redis, or remove workers"
+)
+
+
 @pytest.mark.parametrize(
     ("sections", "messages"),
     [
@@ -71,7 +77,7 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
                 {section: {}},
                 [
                     f"{section}: unknown key; known are authorization, cache, consumers, http, "
-                    "issuers, limits, listeners, log, shutdown, signers, store, subjects"
+                    "issuers, limits, listeners, log, shutdown, signers, store, subjects, workers"
                 ],
                 id=f"{section}, which is not there yet",
             )
@@ -136,6 +142,48 @@ def test_mistakes_of_form_and_of_content_are_told_together(folder: Folder) -> No
             id="an issuer in place of a list",
         ),
         pytest.param({"shutdown": {"drain": "0s", "grace": "0s"}}, [], id="stopping at once"),
+        pytest.param({"workers": 1}, [], id="one worker without a store"),
+        pytest.param(
+            {"workers": 64, "store": {"url": "sqlite:state.db"}}, [], id="workers with a file"
+        ),
+        pytest.param(
+            {"workers": 2, "store": {"url": "redis://127.0.0.1"}}, [], id="workers with a Redis"
+        ),
+        pytest.param(
+            {"workers": 2},
+            [f"workers: {NOT_SHARED}"],
+            id="workers without a store",
+        ),
+        pytest.param(
+            {"workers": 2, "store": {"url": "memory:"}},
+            [f"workers: {NOT_SHARED}"],
+            id="workers with a store of their own each",
+        ),
+        pytest.param(
+            {
+                "workers": 2,
+                "store": {"url": "sqlite:state.db"},
+                "listeners": [
+                    {"address": "127.0.0.1:0", "services": ["validate"]},
+                    {"address": "127.0.0.1:9191", "services": ["validate"]},
+                ],
+                "http": {"address": "127.0.0.1:0"},
+            },
+            [
+                "http.address: has port 0, which would be another one in each worker; choose one",
+                "listeners[0].address: has port 0, which would be another one in each worker; "
+                "choose one",
+            ],
+            id="workers on a port that the system chooses",
+        ),
+        *(
+            pytest.param(
+                {"workers": number, "store": {"url": "sqlite:state.db"}},
+                [f"workers: must be {words}; it is the number {number}"],
+                id=f"{number} workers",
+            )
+            for number, words in ((0, "at least 1"), (65, "at most 64"))
+        ),
     ],
 )
 def test_settings_at_the_top(folder: Folder, sections: dict[str, Any], messages: list[str]) -> None:

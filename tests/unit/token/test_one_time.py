@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from sidecar.token.checks.one_time import OneTimeUse, Use
+from sidecar.token.checks.one_time import OneTimeUse
 from sidecar.token.outside import Unanswered
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request
 from sidecar.token.revocation import KEPT_LONGER
+from sidecar.token.use import Use
 from sidecar.token.validator import explain, validate
 from tests.authors import STRANGER, key_set
 from tests.proofs import bound, proof

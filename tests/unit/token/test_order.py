@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from sidecar.token.addresses import AddressRules, Networks, network_range
-from sidecar.token.checks.one_time import Use
 from sidecar.token.reason import Reason
 from sidecar.token.request import Demand, Verdict
 from sidecar.token.revocation import SubjectReference
 from sidecar.token.snapshot import Limits
 from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion, SubjectRule
+from sidecar.token.use import Use
 from sidecar.token.validator import CHECKS
 from tests.authors import STRANGER
 from tests.refusals import Never, Used

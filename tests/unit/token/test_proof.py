@@ -5,17 +5,23 @@ from typing import Any
 
 import pytest
 
+from sidecar.token.checks.proof import ProofUse
+from sidecar.token.dpop import REUSABLE
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Proof
+from sidecar.token.request import Proof, Request, Verdict
 from sidecar.token.snapshot import Binding
+from sidecar.token.use import Use
+from sidecar.token.validator import explain, validate
 from tests.authors import CORP, author
 from tests.proofs import HOLDER, METHOD, TARGET, bound, dpop, proof, thumbprint
+from tests.refusals import Used
 from tests.tokens import (
     ABSENT,
     JACK,
     JACK_KEY,
     NOW,
+    assert_explains,
     assert_passes,
     assert_refused,
     consumers,
@@ -23,6 +29,7 @@ from tests.tokens import (
     issuer,
     judge,
     mint,
+    world,
 )
 
 TOKEN = bound()
@@ -286,6 +293,66 @@ def test_where_no_more_proofs_can_be_remembered_none_passes() -> None:
 def test_a_token_of_another_author_is_judged_by_its_signature_first() -> None:
     token = mint(CORP.calling_itself("key-9"), cnf={"jkt": thumbprint()})
     assert_refused(judge(token, proof=proof(token)), Reason.KEY_NOT_FOUND)
+
+
+class Shared:
+    """Answers as a store does that several processes ask."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+        self.asked: list[ProofUse] = []
+
+    def answer(self, question: Any, now: float) -> Any:
+        assert isinstance(question, ProofUse)
+        self.asked.append(question)
+        if question.name in self.used:
+            return Use.AGAIN
+        if question.uses_up:
+            self.used.add(question.name)
+        return Use.FIRST
+
+
+def shared(token: str, uses: Any, now: float = NOW, **claims: Any) -> Verdict:
+    """What is said of a token and its proof where proofs are remembered by several processes."""
+    asked = Request(token, proof=proof(token, **claims))
+    explanation = explain(asked, world(issuer()), now, None, uses)
+    verdict = validate(asked, world(issuer()), now, None, None, uses)
+    assert_explains(explanation, verdict)
+    return verdict
+
+
+def test_a_proof_is_used_once_by_all_who_remember_proofs_together() -> None:
+    uses = Shared()
+    assert_passes(shared(TOKEN, uses))
+    assert_refused(shared(TOKEN, uses), Reason.REPLAYED, "the DPoP proof was used before")
+    assert_passes(shared(TOKEN, uses, jti="proof-2"))
+
+
+def test_where_it_is_not_known_whether_a_proof_was_used_it_does_not_pass() -> None:
+    words = ("the DPoP proof was used", "store does not answer", "try again")
+    assert_refused(shared(TOKEN, Used(Use.UNKNOWN)), Reason.STATE_UNAVAILABLE, *words)
+
+
+def test_a_proof_is_not_used_up_for_others_by_a_token_that_is_refused() -> None:
+    uses = Shared()
+    assert_refused(shared(TOKEN, uses, htm="GET"), Reason.PROOF_INVALID)
+    assert uses.asked == []
+
+
+def test_the_answer_is_that_to_the_question_a_moment_before() -> None:
+    """The checks are run again with it, at a later time: it must not be asked for once more."""
+    uses = Shared()
+    for now in (NOW, NOW + 0.5):
+        shared(TOKEN, uses, now)
+    first, again = (one for one in uses.asked if one.uses_up)
+    assert first == again
+    assert hash(first) == hash(again)
+
+
+def test_a_used_proof_is_remembered_as_long_as_it_could_pass_anywhere() -> None:
+    uses = Shared()
+    shared(TOKEN, uses)
+    assert uses.asked[0].expire_time > NOW + REUSABLE
 
 
 _AUDIENCE = Reason.AUDIENCE_MISMATCH

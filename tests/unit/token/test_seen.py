@@ -12,7 +12,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sidecar.token import jws
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.again import Grounds, Kept
-from sidecar.token.checks.one_time import Use
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.keyset import KeySet
 from sidecar.token.outside import NOTHING, Question
@@ -24,6 +23,7 @@ from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens, digest_of
 from sidecar.token.snapshot import ClaimRules, Issuer, Limits, Snapshot
 from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion, SubjectRule
+from sidecar.token.use import Use
 from sidecar.token.validator import revocation_of, validate
 from tests.authors import CORP, STRANGER, author, key_set
 from tests.tokens import (
