@@ -19,7 +19,7 @@ def main() -> None:
     if unknown := set(arguments.parts) - PARTS.keys():
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     start, conditions = time.monotonic(), report.conditions()
-    sections = measured(arguments.rounds, arguments.parts)
+    sections = list(measured(arguments.rounds, arguments.parts or PARTS).values())
     page = report.page(sections, conditions, arguments.rounds, time.monotonic() - start)
     print(page)
     if not arguments.parts and arguments.rounds >= ROUNDS:

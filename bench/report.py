@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -44,7 +44,7 @@ def page(sections: Sequence[Section], conditions: str, rounds: int, seconds: flo
     return "\n\n".join(parts) + "\n"
 
 
-def ratios(sections: Sequence[Section]) -> dict[str, Spread]:
+def ratios(sections: Iterable[Section]) -> dict[str, Spread]:
     """The ratios of all sections."""
     return {name: spread for one in sections for name, spread in one.ratios.items()}
 

@@ -1,6 +1,6 @@
 """The parts of the benchmark, one after another."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from bench import calls, floods, proxied, rising, scaling
@@ -16,10 +16,10 @@ PARTS: Final[Mapping[str, Callable[[int], Section]]] = {
 }
 
 
-def measured(rounds: int, names: Sequence[str] = ()) -> list[Section]:
-    """What these parts find out, or all of them."""
-    sections = []
-    for name in names or PARTS:
+def measured(rounds: int, names: Iterable[str] = PARTS) -> dict[str, Section]:
+    """What these parts find out, by name."""
+    sections = {}
+    for name in names:
         print(f"measuring {name}", flush=True)
-        sections.append(PARTS[name](rounds))
+        sections[name] = PARTS[name](rounds)
     return sections

@@ -2,14 +2,15 @@
 
 import pytest
 
-from bench.check import complaints, is_worse
+from bench.check import is_worse, suspects, worse
 from bench.figures import Spread
+from bench.section import Section
 
 BEFORE = Spread((1.9, 2.0, 2.1))
 
 
 @pytest.mark.parametrize(
-    ("now", "worse"),
+    ("now", "is_so"),
     [
         pytest.param((1.9, 2.0, 2.1), False, id="the same"),
         pytest.param((2.2, 2.3, 2.4), True, id="beyond all rounds and the margin"),
@@ -21,9 +22,9 @@ BEFORE = Spread((1.9, 2.0, 2.1))
     ],
 )
 def test_worse_is_what_is_beyond_the_spread_and_the_margin(
-    now: tuple[float, ...], worse: bool
+    now: tuple[float, ...], is_so: bool
 ) -> None:
-    assert is_worse(BEFORE, Spread(now)) is worse
+    assert is_worse(BEFORE, Spread(now)) is is_so
 
 
 def test_a_median_within_what_was_seen_before_is_not_worse() -> None:
@@ -35,11 +36,14 @@ def test_a_value_that_is_measured_once_may_grow_by_the_margin() -> None:
     assert is_worse(Spread((1.0,)), Spread((1.11,)))
 
 
-def test_what_got_worse_is_named_with_both_figures() -> None:
-    before = {"a": BEFORE, "b": BEFORE}
-    now = {"a": Spread((3.0, 3.0, 3.1)), "b": BEFORE}
-    assert complaints(before, now) == ["a: 3.00 (3.00..3.10), was 2.00 (1.90..2.10)"]
+def test_only_what_both_runs_have_is_compared() -> None:
+    higher = Spread((3.0, 3.0, 3.1))
+    before = {"a": BEFORE, "b": BEFORE, "gone": BEFORE}
+    assert worse(before, {"a": higher, "b": BEFORE, "new": higher}) == {"a"}
 
 
-def test_what_is_no_longer_measured_is_named_and_what_is_new_is_not() -> None:
-    assert complaints({"a": BEFORE}, {"b": BEFORE}) == ["a: not measured any more"]
+def test_a_part_with_something_worse_in_it_is_suspect() -> None:
+    higher = Section("", {"a": Spread((3.0, 3.0, 3.1)), "b": BEFORE})
+    same = Section("", {"c": BEFORE})
+    before = {"a": BEFORE, "b": BEFORE, "c": BEFORE}
+    assert suspects(before, {"calls": higher, "floods": same}) == ["calls"]
