@@ -55,14 +55,16 @@ def jwt_authn(jwks: Mapping[str, Any], remembers: bool) -> Part:
 
 
 def ext_authz(server: str) -> Part:
-    """The filter that asks a gRPC server, as docs/envoy.md has it."""
+    """The filter that asks a gRPC server, as docs/envoy.md has it, but with time enough for both
+    on a machine that is busy with something else."""
     return _filter(
         "ext_authz",
         "ExtAuthz",
         transport_api_version="V3",
         encode_raw_headers=True,
         failure_mode_allow=False,
-        grpc_service={"envoy_grpc": {"cluster_name": server}, "timeout": "1s"},
+        status_on_error={"code": "ServiceUnavailable"},
+        grpc_service={"envoy_grpc": {"cluster_name": server}, "timeout": "10s"},
     )
 
 
