@@ -19,6 +19,7 @@ from sidecar.engine import Engine
 
 if TYPE_CHECKING:
     from sidecar.api.check import Check
+    from sidecar.api.introspect import Introspection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,6 +76,15 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
     async def check(request: web.Request) -> web.Response:
         return await checks().answer(request)
 
+    @cache
+    def introspection() -> "Introspection":
+        from sidecar.api.introspect import Introspection
+
+        return Introspection(engine)
+
+    async def introspect(request: web.Request) -> web.Response:
+        return await introspection().answer(request)
+
     def only(service: str, answer: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             if service not in serve():
@@ -90,8 +100,11 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
     app.router.add_get(JWKS_PATH, only("jwks", jwks))
     app.router.add_get("/.well-known/openid-configuration", only("jwks", discovery))
     app.router.add_route("*", "/check", only("check", check))
-    if "check" in serve():
-        checks()  # loads it before the first request
+    app.router.add_post("/introspect", only("introspect", introspect))
+    # What is served is loaded before the first request.
+    for service, load in (("check", checks), ("introspect", introspection)):
+        if service in serve():
+            load()
     return app
 
 

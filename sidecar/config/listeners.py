@@ -104,6 +104,19 @@ class Http(Section):
 
     address: Address
     """`HOST:PORT` or `unix:PATH`."""
-    serve: OneOrMore[Literal["health", "metrics", "jwks", "check"]] = ("health", "metrics", "jwks")
+    serve: OneOrMore[Literal["health", "metrics", "jwks", "check", "introspect"]] = (
+        "health",
+        "metrics",
+        "jwks",
+    )
     """What it serves: `health` is /livez and /readyz, `jwks` the signers' public keys, `check` the
-    decision on HTTP requests."""
+    decision on HTTP requests, `introspect` what a token says (RFC 7662)."""
+
+    def contradictions(self) -> Iterator[Fault]:
+        """RFC 7662, section 2.1: not everybody may ask what a token says."""
+        if "introspect" in self.serve and not (self.address.is_unix or self.address.is_loopback):
+            yield (
+                ("serve",),
+                f"introspect would tell anyone who reaches {self.address} what tokens say; serve "
+                "it on a loopback address or a Unix socket",
+            )

@@ -216,6 +216,17 @@ def test_issuing_is_not_for_everybody(
 
 
 @pytest.mark.parametrize(
+    ("address", "is_refused"),
+    [("127.0.0.1:1", False), ("unix:http.sock", False), ("0.0.0.0:1", True), ("192.0.2.1:1", True)],
+)
+def test_not_everybody_may_introspect(folder: Folder, address: str, is_refused: bool) -> None:
+    http = {"address": address, "serve": ["introspect"]}
+    problems = folder.problems(configuration(http=http))
+    assert bool(problems) is is_refused
+    assert all("http.serve: introspect would tell anyone" in one for one in problems)
+
+
+@pytest.mark.parametrize(
     ("first", "second", "is_taken"),
     [
         pytest.param("unix:a.sock", "unix:./a.sock", True, id="a socket written in two ways"),
@@ -301,7 +312,10 @@ def test_an_address_is_listened_on_once(
         ),
         pytest.param(
             {"authorization": None, "http": {"address": "localhost:1", "serve": ["console"]}},
-            ['http.serve[0]: must be health, metrics, jwks or check; it is the text "console"'],
+            [
+                "http.serve[0]: must be health, metrics, jwks, check or introspect; it is the text "
+                '"console"'
+            ],
             id="an HTTP page that there is not yet",
         ),
     ],
