@@ -56,7 +56,7 @@ run: setup ## Start the sidecar with the quick start's configuration
 	@exec $(BIN)/jwt-sidecar serve --config deploy/quickstart/jwt-sidecar.yaml
 
 test: setup ## Run the tests; ARGS="-k name" for some of them
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile)
 	@$(if $(ARGS),,$(call IN_CLIENTS,setup test))
 
 lint: setup ## Check style, types, the contract and that stubs and pages are fresh
