@@ -202,11 +202,13 @@ async def test_on_sigterm_health_says_not_serving_and_calls_still_pass(
 
 
 async def test_garbage_is_collected_once_it_is_ready(configuration: Path) -> None:
+    """And threads that bring calls need not wait for Python's lock."""
     gc.disable()
+    usual = sys.getswitchinterval()
     found: list[bool] = []
 
     def announce(_: str) -> None:
-        found.append(gc.isenabled())
+        found.extend((gc.isenabled(), sys.getswitchinterval() < usual / 5))
         os.kill(os.getpid(), signal.SIGTERM)
 
     try:
@@ -214,7 +216,8 @@ async def test_garbage_is_collected_once_it_is_ready(configuration: Path) -> Non
     finally:
         gc.enable()
         gc.unfreeze()
-    assert found == [True]
+        sys.setswitchinterval(usual)
+    assert found == [True, True]
 
 
 async def test_sighup_reloads_and_status_tells(configuration: Path) -> None:
