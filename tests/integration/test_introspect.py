@@ -158,3 +158,18 @@ async def test_where_it_is_not_served_it_is_not_there(tmp_path: Path) -> None:
             client.post("/introspect", data={"token": "x"}) as answer,
         ):
             assert answer.status == 404
+
+
+async def test_a_bound_token_is_inactive_as_nobody_shows_its_key(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (client, sidecar):
+        bound = await sidecar.issue(subject="alice", claims_json='{"cnf": {"jkt": "x"}}')
+        assert await asked(client, bound) == {"active": False}
+
+
+async def test_more_calls_than_can_be_served_are_no_answer(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (client, sidecar):
+        token = await sidecar.issue(subject="alice")
+        sidecar.sidecar.engine.turns.most = 0
+        async with client.post("/introspect", data={"token": token}) as answer:
+            assert answer.status == 503
+            assert "limits.concurrent_calls" in (await answer.json())["error_description"]
