@@ -427,7 +427,8 @@ class TestWatchedFiles:
     ) -> None:
         async with running(tmp_path, configured()) as one:
             token = await one.issue(consumer="jack")
-            (tmp_path / "jwt-sidecar.yaml").write_text(configured()[:-20])
+            (tmp_path / "broken.yaml").write_text(configured()[:-20])
+            (tmp_path / "broken.yaml").rename(tmp_path / "jwt-sidecar.yaml")
 
             async def told() -> bool:
                 return bool((await status(one)).config_error)

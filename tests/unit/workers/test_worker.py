@@ -83,11 +83,14 @@ async def test_a_reload_that_the_store_kept_from_one_worker_is_tried_again(
 
     async with sidecar.serving():
         monkeypatch.setattr(Generation, "prepare", failing)
-        path.write_text(path.read_text().replace("issuer: a", "issuer: b"))
+        new = tmp_path / "new.yaml"
+        new.write_text(path.read_text().replace("issuer: a", "issuer: b"))
+        new.rename(path)
         async with asyncio.timeout(20):
-            while not has_iss(sidecar.engine.snapshot.signers, "b"):  # noqa: ASYNC110
+            while not sidecar.engine.metrics.reloads["changed"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert sidecar.engine.metrics.reloads == {"failed": 2, "changed": 1, "unchanged": 0}
+        assert has_iss(sidecar.engine.snapshot.signers, "b")
         assert next(failures, None) is None
 
 
