@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import textwrap
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -110,6 +111,21 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             if await holds():
                 return
             await asyncio.sleep(0.05)
+
+
+async def until_refused(sidecar: Running, token: str) -> float:
+    """When the token was sent that passed last, by `time.monotonic`; 0 where none passed.
+
+    Not when it was refused first: how long that answer takes is the machine's affair.
+    """
+    last = 0.0
+    async with asyncio.timeout(20):
+        while True:
+            sent = time.monotonic()
+            if not (await sidecar.validate(token)).valid:
+                return last
+            last = sent
+            await asyncio.sleep(0.01)
 
 
 @contextlib.contextmanager

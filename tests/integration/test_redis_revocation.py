@@ -12,7 +12,15 @@ import pytest
 
 from sidecar.v1 import token_service_pb2 as messages
 from tests.redis_servers import RedisServer, redis_server
-from tests.running import SECRET, Running, assert_refused, fails, listener, running
+from tests.running import (
+    SECRET,
+    Running,
+    assert_refused,
+    fails,
+    listener,
+    running,
+    until_refused,
+)
 
 ISS = "https://partner.example"
 STALENESS = 2.0
@@ -80,12 +88,11 @@ async def test_ten_thousand_revocations_are_refused_by_the_other_in_time(tmp_pat
                 async with turns:
                     await revoke(one, token)
                     at = time.monotonic()
-                    await until(lambda: refuses(other, token))
-                    delays.append(time.monotonic() - at)
+                    delays.append(await until_refused(other, token) - at)
 
             await asyncio.gather(*map(revoked, tokens))
     delays.sort()
-    print(f"{MANY} revocations: refused by the other after {delays[-1]:.3f} s at most")
+    print(f"{MANY} revocations: passed at the other for {delays[-1]:.3f} s at most")
     assert len(delays) == MANY
     assert delays[-1] < STALENESS
 
