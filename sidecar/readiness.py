@@ -28,6 +28,20 @@ class MissingStore:
         return f"the store is away: {self.problem}"
 
 
+@dataclass(frozen=True, slots=True)
+class MissingTime:
+    """The end: calls are still answered, and new callers go elsewhere."""
+
+    problem: str = "the sidecar is about to end"
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+Lack = Missing | MissingStore | MissingTime
+"""What keeps the sidecar from being ready."""
+
+
 def missing(engine: Engine, optional: frozenset[str]) -> tuple[Missing, ...]:
     """What keeps the sidecar from being ready; issuers that are `optional` don't."""
     return tuple(

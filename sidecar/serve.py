@@ -30,7 +30,7 @@ from sidecar.config.settings import Cache, Settings
 from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
-from sidecar.readiness import Missing, MissingStore, missing
+from sidecar.readiness import Lack, MissingStore, MissingTime, missing
 from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
 from sidecar.state.one_time import PROOFS, TOKENS, OneTimeUses
@@ -152,8 +152,10 @@ class Sidecar:
         listening += [described for described in (self._http.describe(),) if described]
         return f"jwt-sidecar {__version__} is ready on {' and '.join(listening)}"
 
-    def missing(self) -> tuple[Missing | MissingStore, ...]:
+    def missing(self) -> tuple[Lack, ...]:
         """What keeps the sidecar from being ready."""
+        if self.health.is_stopping:
+            return (MissingTime(),)
         settings = self.configuration.settings
         optional = frozenset(one.name for one in settings.issuers if not one.keys.required)
         keys = missing(self.engine, optional)

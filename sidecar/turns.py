@@ -1,6 +1,8 @@
 """Calls that cost much, one after another, so that those that cost little come in between."""
 
 import asyncio
+import logging
+import math
 from collections import deque
 from typing import Final
 
@@ -8,6 +10,10 @@ from sidecar.token.reason import CallFailed, ErrorReason
 
 AT_A_TIME: Final = 4
 """Calls that go on within one turn of the event loop: half a millisecond's work or so."""
+QUIET: Final = 60.0
+"""Seconds until it is said again that calls are turned away."""
+
+log = logging.getLogger(__name__)
 
 
 class Turns:
@@ -22,6 +28,7 @@ class Turns:
         self.at_work = 0
         self.refused = 0
         """How many came when there were that many."""
+        self._quiet_until = -math.inf
         self._left = AT_A_TIME
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -32,6 +39,7 @@ class Turns:
         """
         if self.at_work >= self.most:
             self.refused += 1
+            self._tell()
             raise CallFailed(
                 ErrorReason.LIMIT_EXCEEDED,
                 f"{self.at_work} calls are at work, as many as limits.concurrent_calls allows; "
@@ -52,6 +60,18 @@ class Turns:
     async def __aexit__(self, *_: object) -> None:
         """The call is at its end."""
         self.at_work -= 1
+
+    def _tell(self) -> None:
+        """One line a minute: a call by gRPC that is turned away is no decision, and has none."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET
+            log.warning(
+                "calls are turned away, %d by now: %d are at work, as many as "
+                "limits.concurrent_calls allows",
+                self.refused,
+                self.at_work,
+            )
 
     def _take(self) -> None:
         """The first of a turn sees to it that there is another."""

@@ -78,6 +78,11 @@ def _check_socket_free(path: Path) -> None:
             raise ListenFailed(
                 f"unix:{path}: the directory {path.parent} is not there; create it"
             ) from None
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ListenFailed(
+                f"unix:{path} can't be made; let the sidecar's user write to {path.parent}, on a "
+                "volume that is not read-only"
+            ) from None
         return
     except OSError as error:
         raise ListenFailed(f"unix:{path} can't be listened on: {error.strerror}") from error

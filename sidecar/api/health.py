@@ -16,6 +16,7 @@ class Health:
 
     def __init__(self) -> None:
         self.servicer = health.aio.HealthServicer()
+        self.is_stopping = False
 
     async def set(self, ready: bool) -> None:
         """Says whether the sidecar can decide."""
@@ -24,4 +25,5 @@ class Health:
 
     async def stopping(self) -> None:
         """NOT_SERVING from now on, whatever comes."""
+        self.is_stopping = True
         await self.servicer.enter_graceful_shutdown()

@@ -9,7 +9,7 @@ from sidecar.config.addresses import Address
 from sidecar.config.listeners import Http
 from sidecar.engine import Engine
 from sidecar.leaner import without_certificates
-from sidecar.readiness import Missing, MissingStore
+from sidecar.readiness import Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Answering:
     """What answers come from."""
 
     engine: Engine
-    missing: Callable[[], tuple[Missing | MissingStore, ...]]
+    missing: Callable[[], tuple[Lack, ...]]
     """What keeps the sidecar from being ready."""
     policy: Callable[[], Policy]
     """How requests are authorized at the time."""

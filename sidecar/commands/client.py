@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TIMEOUT: Final = 10.0
 """Seconds that a call may take."""
 _MOST_TOKEN_BYTES: Final = 64 * 1024
+_DETAILS: Final = "grpc-status-details-bin"
 _OURS: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -157,7 +158,7 @@ def _failure(error: grpc.Call, options: argparse.Namespace) -> CommandFailed:
     address, details = options.address, error.details() or error.code().name
     if error.code() is grpc.StatusCode.UNIMPLEMENTED:
         return CommandFailed(f"what answers at {address} is no jwt-sidecar", UNREACHABLE)
-    if error.code() in _OURS:
+    if error.code() in _OURS and not _is_answered(error):
         return CommandFailed(
             f"{address} can't be reached: {error.details()}. Is a sidecar running there, and is "
             f"--address (or JWT_SIDECAR_ADDRESS) right?{_about_tls(options)}",
@@ -166,6 +167,11 @@ def _failure(error: grpc.Call, options: argparse.Namespace) -> CommandFailed:
     if "caller token: TOKEN_MISSING" in details:
         details += "; name a file with one by --caller-token-file"
     return CommandFailed(details, WRONG_USAGE)
+
+
+def _is_answered(error: grpc.Call) -> bool:
+    """Whether the sidecar said so, and not gRPC for want of one: its errors have details."""
+    return any(key == _DETAILS for key, _ in error.trailing_metadata() or ())
 
 
 def _about_tls(options: argparse.Namespace) -> str:

@@ -18,11 +18,12 @@ class Outcome(StrEnum):
     REDIRECT = "redirect"
     TOO_LARGE = "too_large"
     MALFORMED = "malformed"
-    """No proper HTTP, another content than JSON, or JSON that is no such document."""
+    """No proper HTTP, another content than JSON, JSON that is no such document, or one that leads
+    where it may not."""
     NO_KEYS = "no_keys"
     """A JWK Set without any usable key."""
     WRONG_ISSUER = "wrong_issuer"
-    """A discovery document that is another issuer's or leads where it may not."""
+    """A discovery document that is another issuer's."""
     INTERNAL = "internal"
     """An error of ours."""
 
@@ -59,3 +60,5 @@ class Answer:
     """Seconds that it is fresh for another while; None where the provider doesn't say."""
     validators: Validators | None = None
     """None where the answer has none."""
+    url: str = ""
+    """Where the document is, as messages have it."""

@@ -41,14 +41,13 @@ class State:
     """The key ids that it looks for."""
 
 
-def parse(body: bytes) -> KeySet:
-    """The keys of a JWK Set that was fetched; raises DownloadFailed where none can be used."""
+def parse(body: bytes, name: str) -> KeySet:
+    """The keys of a JWK Set, which messages call `name`; raises DownloadFailed without any."""
     try:
         keys = parse_jwks(body)
     except ValueError as error:
-        problem = f"the answer is no JWK Set: {error}"
-        raise DownloadFailed(problem, Outcome.MALFORMED) from error
+        raise DownloadFailed(f"{name} can't be used: {error}", Outcome.MALFORMED) from error
     if not keys.keys:
         problems = "; ".join(str(one) for one in keys.unusable[:5]) or "it is empty"
-        raise DownloadFailed(f"the JWK Set has no usable key: {problems}", Outcome.NO_KEYS)
+        raise DownloadFailed(f"{name} has no usable key: {problems}", Outcome.NO_KEYS)
     return keys

@@ -93,7 +93,7 @@ def jwks_url(issuer: str, url: str, document: bytes) -> str:
     if not isinstance(jwks_uri, str) or _scheme(jwks_uri) not in schemes:
         raise DownloadFailed(
             f"{url} has the jwks_uri {_shown(jwks_uri)}; it must be a URL with {names(schemes)}",
-            Outcome.WRONG_ISSUER,
+            Outcome.MALFORMED,
         )
     return jwks_uri
 

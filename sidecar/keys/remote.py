@@ -199,9 +199,9 @@ class RemoteKeys:
             return
         saved, age = found
         try:
-            keys = parse(saved.body)
+            keys = parse(saved.body, "the saved JWK Set")
         except DownloadFailed as error:
-            log.warning("issuer %s: the saved keys are of no use: %s", self._issuer_name, error)
+            log.warning("issuer %s: %s", self._issuer_name, error)
             return
         self._held = Held(keys, saved.body, saved.validators, _time() - age, _time())
         self._watch_staleness()
@@ -259,7 +259,7 @@ class RemoteKeys:
             return held.keys, held.body
         if answer.body is None:
             raise DownloadFailed("not modified, and there were no keys", Outcome.STATUS)
-        keys = parse(answer.body)
+        keys = parse(answer.body, f"the JWK Set at {answer.url}")
         news = [str(one) for one in keys.unusable]
         if held is None or news != [str(one) for one in held.keys.unusable]:
             for one in news:

@@ -48,7 +48,7 @@ async def read(
                 f"{name} answers with more than limits.keys_bytes, {max_bytes} bytes",
                 Outcome.TOO_LARGE,
             )
-    return Answer(bytes(body), fresh, _validators(response, url))
+    return Answer(bytes(body), fresh, _validators(response, url), name)
 
 
 def _check_content(response: aiohttp.ClientResponse, name: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from sidecar.keys.answer import Validators
+from sidecar.state.store import StoreFailed
 from sidecar.token.words import duration
 
 CLOCK_TOLERANCE: Final = 300.0
@@ -54,6 +55,9 @@ class Vault:
         """
         try:
             saved = await self.snapshots.load()
+        except StoreFailed as failure:
+            log.warning("issuer %s: the saved keys can't be read: %s", self.issuer_name, failure)
+            return None
         except Exception:
             log.exception("issuer %s: the saved keys can't be read", self.issuer_name)
             return None
@@ -73,5 +77,7 @@ class Vault:
         """Keeps a set that was fetched just now."""
         try:
             await self.snapshots.save(Saved(self.source, body, self.now(), validators))
+        except StoreFailed as failure:
+            log.warning("issuer %s: the keys can't be saved: %s", self.issuer_name, failure)
         except Exception:
             log.exception("issuer %s: the keys can't be saved", self.issuer_name)

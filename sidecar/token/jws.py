@@ -106,6 +106,8 @@ def _hint(token: str) -> str:
         return "; it stands in quotes: pass only what stands between them"
     if space := _SPACE.search(token):
         return f"; it has white space at character {space.start() + 1}"
+    if "." not in token:
+        return ": is it an opaque token, which only its issuer can read, or was it cut off?"
     return ": was it cut off?" if token.count(".") < _PARTS - 1 else ""
 
 

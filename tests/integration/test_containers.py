@@ -291,6 +291,12 @@ def test_the_container_has_no_more_rights_than_it_needs(pod: Any, container: Any
     }
 
 
+def test_the_pod_has_no_token_of_kubernetes_and_nobody_in_it_is_of_roots_group(pod: Any) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    for one in (*pod["initContainers"], *pod["containers"]):
+        assert {"runAsUser", "runAsGroup"} <= one["securityContext"].keys()
+
+
 def test_mounts_are_where_image_and_configuration_look(pod: Any, container: Any) -> None:
     volumes = {one["name"]: one for one in pod["volumes"]}
     mounts = {one["mountPath"]: one for one in container["volumeMounts"]}

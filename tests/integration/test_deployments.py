@@ -56,7 +56,22 @@ def test_the_one_in_istios_pod_is_valid(tmp_path: Path) -> None:
     ]
     (tmp_path / "jwt-sidecar.yaml").write_text(settings)
     found = load(tmp_path / "jwt-sidecar.yaml", {}).settings
-    assert found.listeners[0].address.port == 9191
+    for_envoy, outside = found.listeners
+    assert str(for_envoy.address) == "127.0.0.1:9191"
+    assert (str(outside.address), outside.services) == ("0.0.0.0:9192", ())
+
+
+def test_the_kubelet_asks_for_health_past_envoy() -> None:
+    (pod,) = [
+        one["spec"]["template"]
+        for one in documents("istio/deployment.yaml")
+        if one["kind"] == "Deployment"
+    ]
+    (container,) = pod["spec"]["initContainers"]
+    for kind in ("startup", "readiness"):
+        assert container[f"{kind}Probe"]["grpc"] == {"port": 9192}
+    annotations = pod["metadata"]["annotations"]
+    assert annotations["traffic.sidecar.istio.io/excludeInboundPorts"] == "9192"
 
 
 def test_istio_finds_the_sidecar_by_one_name() -> None:

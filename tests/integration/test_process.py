@@ -402,6 +402,25 @@ async def test_an_http_socket_in_use_is_left_to_its_owner(configuration: Path) -
     assert not (configuration.parent / "http.sock").exists()
 
 
+async def test_who_asks_over_http_learns_of_the_end_while_calls_are_still_taken(
+    configuration: Path,
+) -> None:
+    port = free_port()
+    text = configuration.read_text().replace("drain: 0s", "drain: 30s")
+    configuration.write_text(f"{text}\nhttp: {{address: '127.0.0.1:{port}'}}\n")
+    async with serving(configuration) as child, ClientSession() as client:
+        child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            while (ready := await client.get(f"http://127.0.0.1:{port}/readyz")).status == 200:
+                pass
+        assert (ready.status, await ready.json()) == (
+            503,
+            {"ready": False, "missing": [{"problem": "the sidecar is about to end"}]},
+        )
+        assert (await run("issue", "--subject", "a", "--address", address(configuration)))[0] == 0
+        child.send_signal(signal.SIGTERM)
+
+
 async def test_the_http_face(configuration: Path) -> None:
     port = free_port()
     with configuration.open("a") as file:

@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from sidecar.v1 import token_service_pb2 as messages
+from tests.integration.test_process import run
 from tests.redis_servers import RedisServer, redis_server
 from tests.running import (
     SECRET,
@@ -167,3 +168,15 @@ async def test_what_was_revoked_while_one_was_cut_off_is_seen_when_it_is_back(
                 await until(lambda token=token: _revoked(one, token))  # type: ignore[misc]
             for token in tokens:
                 await until(lambda token=token: refuses(other, token))  # type: ignore[misc]
+
+
+async def test_the_command_tells_a_store_that_is_away_from_a_sidecar_that_is(
+    tmp_path: Path,
+) -> None:
+    with redis_server(tmp_path / "redis") as server:
+        text = configuration(server)
+    async with running(tmp_path, text) as sidecar:
+        arguments = ("--consumer", "jack", "--address", sidecar.address)
+        status, _, error = await run("revoke", *arguments)
+    assert (status, "Connection refused" in error) == (2, True)
+    assert "Is a sidecar running there" not in error

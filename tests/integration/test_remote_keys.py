@@ -159,7 +159,7 @@ async def test_random_kids_cost_the_provider_nothing(tmp_path: Path, provider: P
     ("make", "words"),
     [
         pytest.param(lambda p: p.document("", 500), ("answers 500",), id="down with 500"),
-        pytest.param(lambda p: p.document("<html>"), ("no JWK Set",), id="HTML"),
+        pytest.param(lambda p: p.document("<html>"), ("/jwks.json can't be used",), id="HTML"),
         pytest.param(
             lambda p: p.document({"nokeys": 1}), ('"keys"', "absent"), id="no keys member"
         ),

@@ -56,9 +56,11 @@ from sidecar.config.schema import schema
 from sidecar.config.secrets import PrivateKey, Secret
 from sidecar.config.section import ANY
 from sidecar.config.settings import Settings
+from sidecar.keys.answer import Outcome
 from sidecar.keys.generated import generate_private_key
 from sidecar.token.reason import ErrorReason
 from sidecar.token.signing import from_private_key, published
+from sidecar.v1 import admin_service_pb2, token_service_pb2
 from tests.identities import HERE, Ca
 from tests.unit.token import test_attacks as on_keys
 from tests.unit.token import test_attacks_on_form as on_form
@@ -386,6 +388,29 @@ def test_every_practice_of_rfc_8725_is_enforced_and_shown() -> None:
         assert re.search(r"`sidecar/[\w/]+\.py:\w+`", row["modules"]), row["section"]
         assert re.search(r"`tests/[\w/]+\.py:\w+`", row["tests"]), row["section"]
         assert set(re.findall(r"`([^`]+)`", row["settings"])) <= set(ALL_SETTINGS), row["section"]
+
+
+def test_every_method_is_brought_by_a_service_of_a_listener() -> None:
+    rows = re.findall(
+        r"^\| \w+ \| `([\w.]+)`: (.+) \|$", (DOCS / "configuration.md").read_text(), re.M
+    )
+    named = {f"{service}/{method}" for service, methods in rows for method in methods.split(", ")}
+    served = [
+        service
+        for page in (token_service_pb2, admin_service_pb2)
+        for service in page.DESCRIPTOR.services_by_name.values()
+    ]
+    assert named - {"envoy.service.auth.v3.Authorization/Check"} == {
+        f"{service.full_name}/{method.name}" for service in served for method in service.methods
+    }
+
+
+def test_every_outcome_of_a_fetch_that_failed_is_explained() -> None:
+    text = (DOCS / "metrics.md").read_text()
+    table = text.partition("## Why keys are not fetched")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.M) == [
+        one.value for one in Outcome if one not in {Outcome.FETCHED, Outcome.NOT_MODIFIED}
+    ]
 
 
 def test_every_error_reason_of_issuing_is_explained() -> None:

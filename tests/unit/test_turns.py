@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.token.reason import CallFailed, ErrorReason
-from sidecar.turns import AT_A_TIME, Turns
+from sidecar.turns import AT_A_TIME, QUIET, Turns
+from tests.simulated_time import in_simulated_time
 
 
 class Calls:
@@ -49,6 +50,28 @@ async def test_who_comes_later_waits_behind_those_who_wait() -> None:
     calls = Calls()
     await asyncio.gather(calls.run(range(10)), calls.run(range(10, 12)))
     assert [number for number, _ in calls.done] == list(range(12))
+
+
+async def turn_away(turns: Turns, calls: int) -> None:
+    async with turns:
+        for _ in range(calls):
+            with pytest.raises(CallFailed):
+                await turns.__aenter__()
+
+
+@in_simulated_time
+async def test_the_log_says_once_a_minute_that_calls_are_turned_away(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turns = Turns(1)
+    await turn_away(turns, 3)
+    await asyncio.sleep(QUIET)
+    await turn_away(turns, 1)
+    assert caplog.messages == [
+        f"calls are turned away, {count} by now: 1 are at work, as many as "
+        "limits.concurrent_calls allows"
+        for count in (1, 4)
+    ]
 
 
 async def test_more_than_may_be_are_refused_at_once() -> None:

@@ -1,6 +1,8 @@
-"""A port that processes of ours share, and nobody else."""
+"""Addresses that can be had: a port that processes of ours share, and nobody else."""
 
+import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +72,15 @@ def test_connections_that_are_just_ending_keep_nobody_away() -> None:
             assert client.recv(1) == b""
     with reserved(address), listening(address):
         pass
+
+
+def test_a_directory_that_can_not_be_written_to_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may write anyway
+    with pytest.raises(ListenFailed) as failed:
+        check_free(Address(path=str(tmp_path / "s.sock")))
+    assert str(failed.value) == (
+        f"unix:{tmp_path}/s.sock can't be made; let the sidecar's user write to {tmp_path}, on a "
+        "volume that is not read-only"
+    )

@@ -24,7 +24,7 @@ SYMMETRIC: Final = jwks({"kty": "oct", "kid": "h1", "k": "TUFSS0VS"})
 K1: Final = jwks(jwk("k1"))
 K2: Final = jwks(jwk("k2"))
 
-NOT_MODIFIED: Final = Answer(None)
+NOT_MODIFIED: Final = Answer(None, url=URL)
 
 Script = bytes | Answer | Exception
 NOW: Final = 1_800_000_000.0
@@ -62,12 +62,12 @@ class Provider:
             self.at_once -= 1
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, Answer) else Answer(answer)
+        return answer if isinstance(answer, Answer) else Answer(answer, url=URL)
 
 
 def tagged(body: bytes | None, etag: str, lifetime: float | None = None) -> Answer:
     """An answer that has an entity tag; None: the set is still the one of this tag."""
-    return Answer(body, lifetime, Validators(URL, etag))
+    return Answer(body, lifetime, Validators(URL, etag), URL)
 
 
 class Punctual(Schedule):

@@ -13,6 +13,7 @@ from tests.unit.keys.provider import (
     K1,
     K2,
     SYMMETRIC,
+    URL,
     Provider,
     Script,
     running,
@@ -20,30 +21,31 @@ from tests.unit.keys.provider import (
 )
 from tests.unit.parties import jwk, jwks
 
+SET = f"the JWK Set at {URL}"
 BAD = [
     pytest.param(ANSWERS_500, "https://login.example.com/jwks answers 500", id="500"),
     pytest.param(HANGS, "https://login.example.com/jwks did not answer within 5 s", id="hangs"),
     pytest.param(
         HTML,
-        "the answer is no JWK Set: it is not JSON: Expecting value at character 0",
+        f"{SET} can't be used: it is not JSON: Expecting value at character 0",
         id="HTML",
     ),
     pytest.param(
         b'{"error":"busy"}',
-        'the answer is no JWK Set: it is no JWK Set: "keys" must be an array and is absent',
+        f'{SET} can\'t be used: it is no JWK Set: "keys" must be an array and is absent',
         id="no keys member",
     ),
-    pytest.param(b"\xff", "the answer is no JWK Set: it is not UTF-8", id="not UTF-8"),
-    pytest.param(EMPTY, "the JWK Set has no usable key: it is empty", id="empty"),
+    pytest.param(b"\xff", f"{SET} can't be used: it is not UTF-8", id="not UTF-8"),
+    pytest.param(EMPTY, f"{SET} has no usable key: it is empty", id="empty"),
     pytest.param(
         SYMMETRIC,
-        'the JWK Set has no usable key: keys[0] (kid "h1"): it is a symmetric key, which never '
+        f'{SET} has no usable key: keys[0] (kid "h1"): it is a symmetric key, which never '
         "comes from a key set",
         id="symmetric only",
     ),
     pytest.param(
         jwks(jwk("e1", use="enc")),
-        'the JWK Set has no usable key: keys[0] (kid "e1"): its use is "enc", not "sig"',
+        f'{SET} has no usable key: keys[0] (kid "e1"): its use is "enc", not "sig"',
         id="for encryption only",
     ),
 ]

@@ -268,7 +268,8 @@ async def test_an_answer_says_how_long_it_lives_and_what_it_is() -> None:
         cache_control="public, max-age=300", age="100", etag='"1"', last_modified="yesterday"
     )
     async with http(handler) as url:
-        assert await fetched(url) == Answer(b"{}", 200.0, Validators(url, '"1"', "yesterday"))
+        validators = Validators(url, '"1"', "yesterday")
+        assert await fetched(url) == Answer(b"{}", 200.0, validators, url)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,12 @@ async def test_no_location_at_all() -> None:
     )
 
 
+async def test_a_document_without_a_location_is_malformed_and_nobody_elses() -> None:
+    with pytest.raises(DownloadFailed) as failed:
+        await document(issuer=ISSUER).location().url()
+    assert failed.value.outcome is Outcome.MALFORMED
+
+
 async def test_both_schemes_are_named_where_both_would_do() -> None:
     assert await failure(document(issuer="http://idp", jwks_uri="ftp://idp"), "http://idp") == (
         'http://idp/.well-known/openid-configuration has the jwks_uri "ftp://idp"; it must be a '

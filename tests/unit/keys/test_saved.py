@@ -7,6 +7,7 @@ import pytest
 
 from sidecar.keys.answer import Validators
 from sidecar.keys.saved import Saved
+from sidecar.state.store import StoreFailed
 from tests.simulated_time import in_simulated_time
 from tests.unit.keys.provider import (
     ANSWERS_500,
@@ -187,3 +188,16 @@ async def test_a_handover_reads_nothing_from_the_store() -> None:
     initial = old.keys.hand_over()
     async with running(Provider(K1), initial=initial, snapshots=store) as issuer:
         assert issuer.key_ids() == ("k1",)
+
+
+@in_simulated_time
+async def test_a_store_that_is_away_is_told_of_in_a_sentence_and_not_as_a_fault_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Store(broken=StoreFailed("redis://redis: Connection refused"))
+    async with running(Provider(K1), snapshots=store):
+        await until(1)
+    assert [(one.getMessage(), one.exc_info) for one in caplog.records] == [
+        ("issuer corp: the saved keys can't be read: redis://redis: Connection refused", None),
+        ("issuer corp: the keys can't be saved: redis://redis: Connection refused", None),
+    ]

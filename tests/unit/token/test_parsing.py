@@ -47,7 +47,9 @@ def test_a_good_token_is_read() -> None:
     ("token", "words"),
     [
         pytest.param(" ", "1 part and not 3; it has white space", id="a space"),
-        pytest.param("x", "1 part and not 3", id="one part"),
+        pytest.param(
+            "gho_16C7e42F292c6912E7", "1 part and not 3: is it an opaque token", id="one part"
+        ),
         pytest.param(f"{HEADER}.{PAYLOAD}", "2 parts and not 3: was it cut off?", id="two parts"),
         pytest.param(f"{GOOD}.", "4 parts and not 3", id="a fourth part that is empty"),
         pytest.param(f"{GOOD}.{SIGNATURE}", "4 parts and not 3", id="four parts"),
