@@ -29,7 +29,7 @@ class MissingStore:
 
 
 @dataclass(frozen=True, slots=True)
-class MissingTime:
+class Ending:
     """The end: calls are still answered, and new callers go elsewhere."""
 
     problem: str = "the sidecar is about to end"
@@ -38,7 +38,7 @@ class MissingTime:
         return self.problem
 
 
-Lack = Missing | MissingStore | MissingTime
+Lack = Missing | MissingStore | Ending
 """What keeps the sidecar from being ready."""
 
 

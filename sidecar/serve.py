@@ -30,7 +30,7 @@ from sidecar.config.settings import Cache, Settings
 from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
-from sidecar.readiness import Lack, MissingStore, MissingTime, missing
+from sidecar.readiness import Ending, Lack, MissingStore, missing
 from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
 from sidecar.state.one_time import PROOFS, TOKENS, OneTimeUses
@@ -155,7 +155,7 @@ class Sidecar:
     def missing(self) -> tuple[Lack, ...]:
         """What keeps the sidecar from being ready."""
         if self.health.is_stopping:
-            return (MissingTime(),)
+            return (Ending(),)
         settings = self.configuration.settings
         optional = frozenset(one.name for one in settings.issuers if not one.keys.required)
         keys = missing(self.engine, optional)
