@@ -1,18 +1,25 @@
-"""The engine gives an answer again where, and only where, all that it was judged by holds."""
+"""The engine gives an answer again where, and only where, all that it was judged by holds.
 
+And what a token that was seen before costs and holds where its answer can't be given again.
+"""
+
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
+from sidecar.answering import Answers
 from sidecar.engine import Engine
 from sidecar.token.again import Kept
-from sidecar.token.reason import Reason
-from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.reason import CallFailed, ErrorReason, Reason
+from sidecar.token.request import Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import Kind, Revocation
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
 from sidecar.token.snapshot import Issuer, Snapshot
+from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion, SubjectRule
 from tests.unit.parties import NOW, key_set, snapshot, token
 
 ASKED = b"asked"
@@ -151,3 +158,90 @@ async def test_a_refusal_is_not_kept() -> None:
     one = judge()
     one.engine.keep(TOKEN, ASKED, Refusal(Reason.EXPIRED, "why"), b"no")
     assert one.again() is None
+
+
+class Directory:
+    """A directory of subjects that lets callers wait."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.asked = 0
+
+    def known(self, _: object, now: float) -> None:
+        return None
+
+    async def find(self, _: object, at_most: float) -> SubjectAnswer:
+        self.asked += 1
+        await self.answers.wait()
+        return SubjectAnswer(Standing.EXISTS, NOW)
+
+
+def with_directory(issuer: Issuer) -> Issuer:
+    return replace(issuer, rules=replace(issuer.rules, subjects=SubjectRule("users")))
+
+
+async def waiting(one: Judge, count: int) -> list["asyncio.Task[Verdict]"]:
+    """Calls with a token that was seen before, which wait."""
+    tasks = [asyncio.create_task(one.engine.decide(Request(TOKEN))) for _ in range(count)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_seen_token_that_waits_counts_among_the_calls_at_work() -> None:
+    one, directory = judge(with_directory), Directory()
+    one.engine.answers = Answers({SubjectQuestion: directory})
+    one.engine.turns.most = 3
+    directory.answers.set()
+    assert isinstance(await one.engine.decide(Request(TOKEN)), Verified)
+    directory.answers.clear()
+    tasks = await waiting(one, 3)
+    assert one.engine.turns.at_work == 3
+    with pytest.raises(CallFailed) as failed:
+        await one.engine.decide(Request(TOKEN))
+    assert failed.value.reason is ErrorReason.LIMIT_EXCEEDED
+    directory.answers.set()
+    assert all(isinstance(one, Verified) for one in await asyncio.gather(*tasks))
+    assert one.engine.turns.at_work == 0
+    assert directory.asked == 4
+
+
+class Source:
+    """Remote keys that let callers wait."""
+
+    def __init__(self) -> None:
+        self.fetched = asyncio.Event()
+
+    async def wait_for_keys(self, at_most: float) -> None:
+        await self.fetched.wait()
+
+    async def fetch_unknown_key(self, key_id: str, at_most: float) -> bool:
+        await self.fetched.wait()
+        return True
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        pytest.param(key_set("k2"), Reason.KEY_NOT_FOUND, id="an unknown key"),
+        pytest.param(None, Reason.KEYS_UNAVAILABLE, id="the first keys"),
+    ],
+)
+@pytest.mark.parametrize("seen", [True, False])
+async def test_who_waits_for_one_issuers_keys_leaves_room_for_others(
+    before: Any, reason: Reason, seen: bool
+) -> None:
+    one, source = judge(), Source()
+    if seen:
+        await one.decide_and_keep()
+    one.engine.snapshot = one.engine.snapshot.with_keys("corp", before, "")
+    one.engine.key_sources = {"corp": source}
+    one.engine.turns.most = 6
+    tasks = await waiting(one, 3)
+    assert one.engine.turns.at_work == 3
+    with pytest.raises(CallFailed, match="3 calls wait for the keys of issuer corp") as failed:
+        await one.engine.decide(Request(TOKEN))
+    assert failed.value.reason is ErrorReason.LIMIT_EXCEEDED
+    source.fetched.set()
+    assert {task.reason for task in await asyncio.gather(*tasks)} == {reason}  # type: ignore[union-attr]
+    assert one.engine.turns.at_work == 0
