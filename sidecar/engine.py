@@ -148,6 +148,8 @@ class Engine:
         """
         if self.seen_tokens is None or asked is None or self.decisions.passed:
             return None
+        if len(token) > self.snapshot.limits.token_bytes:
+            return None
         revocations = self.revoked.state if self.revoked is not None else 0
         return self.seen_tokens.verified.again(
             digest_of(token), asked, self.snapshot.mark, revocations, self._now()
@@ -184,7 +186,7 @@ class Engine:
         too many, and nothing else: an error of ours is a refusal with STATE_UNAVAILABLE.
         """
         ends = self._end(deadline)
-        if self.seen_tokens and self.seen_tokens.verified.has(digest_of(request.token)):
+        if self._verifies_nothing(request):
             return await self._decided(request, ends, self.turns.place)
         async with self.turns:
             return await self._decided(request, ends)
@@ -200,6 +202,13 @@ class Engine:
             if failure.reason is not ErrorReason.LIMIT_EXCEEDED:
                 raise
             return Refusal(Reason.STATE_UNAVAILABLE, failure.message)
+
+    def _verifies_nothing(self, request: Request) -> bool:
+        """Whether the signature is known already, and no proof has one of its own."""
+        token = request.token
+        if self.seen_tokens is None or len(token) > self.snapshot.limits.token_bytes:
+            return False
+        return not request.proof.dpop and self.seen_tokens.verified.has(digest_of(token))
 
     async def _decided(self, request: Request, ends: float, place: Place = nullcontext) -> Verdict:
         try:

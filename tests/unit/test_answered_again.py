@@ -14,12 +14,13 @@ from sidecar.answering import Answers
 from sidecar.engine import Engine
 from sidecar.token.again import Kept
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
-from sidecar.token.request import Refusal, Request, Verdict, Verified
+from sidecar.token.request import Proof, Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import Kind, Revocation
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
-from sidecar.token.snapshot import Issuer, Snapshot
+from sidecar.token.snapshot import Issuer, Limits, Snapshot
 from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion, SubjectRule
+from sidecar.turns import AT_A_TIME
 from tests.unit.parties import NOW, key_set, snapshot, token
 
 ASKED = b"asked"
@@ -245,3 +246,48 @@ async def test_who_waits_for_one_issuers_keys_leaves_room_for_others(
     source.fetched.set()
     assert {task.reason for task in await asyncio.gather(*tasks)} == {reason}  # type: ignore[union-attr]
     assert one.engine.turns.at_work == 0
+
+
+async def new_tokens(count: int, one: Judge) -> list["asyncio.Task[Verdict]"]:
+    """Calls with tokens that were never seen, of which only the first have had their turn."""
+    tasks = [
+        asyncio.create_task(one.engine.decide(Request(token(jti=str(number)))))
+        for number in range(count)
+    ]
+    await asyncio.sleep(0)
+    assert [task.done() for task in tasks] == [number < AT_A_TIME for number in range(count)]
+    return tasks
+
+
+@pytest.mark.parametrize(
+    ("proof", "waits"),
+    [
+        pytest.param(Proof(), False, id="without a proof"),
+        pytest.param(Proof(client_certificate_sha256=bytes(32)), False, id="with a certificate"),
+        pytest.param(Proof(dpop="x"), True, id="with a proof that is to be verified"),
+    ],
+)
+async def test_a_seen_token_has_its_checks_made_at_once(proof: Proof, waits: bool) -> None:
+    """Also one whose answer is not kept."""
+    one = judge()
+    await one.engine.decide(Request(TOKEN))
+    new = await new_tokens(10, one)
+    task = asyncio.create_task(one.engine.decide(Request(TOKEN, proof=proof)))
+    await asyncio.sleep(0)
+    assert task.done() is not waits
+    await asyncio.gather(task, *new)
+
+
+async def test_a_token_that_is_too_long_is_not_even_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have megabytes."""
+
+    def hashed(_: str) -> bytes:
+        raise AssertionError
+
+    one = judge()
+    one.engine.snapshot = replace(one.engine.snapshot, limits=Limits(token_bytes=10))
+    monkeypatch.setattr("sidecar.engine.digest_of", hashed)
+    verdict = await one.engine.decide(Request("a" * 11))
+    assert isinstance(verdict, Refusal)
+    assert verdict.reason is Reason.TOKEN_TOO_LARGE
+    assert one.engine.again("a" * 11, ASKED) is None
