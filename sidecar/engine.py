@@ -6,6 +6,7 @@ with; where that lacks a key which its issuer may have published since, once mor
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 T = TypeVar("T")
+Place = Callable[[], AbstractContextManager[None]]
+"""What a call holds while it waits for others; raises CallFailed where it may not wait."""
+
 MOST_WAITED: Final = 10.0
 """Seconds that a call waits for keys and answers at most."""
 WAITED_SHARE: Final = 0.8
@@ -46,6 +50,8 @@ deadline that passed for a yes."""
 
 CONCURRENT_CALLS: Final = 2000
 """Calls at work, where no setting says how many."""
+
+_FOR_WANT_OF_KEYS: Final = frozenset({Reason.KEYS_UNAVAILABLE, Reason.KEY_NOT_FOUND})
 
 FAILED: Final = Refusal(
     Reason.STATE_UNAVAILABLE, "the sidecar failed while deciding; the cause is in its log"
@@ -142,6 +148,8 @@ class Engine:
         """
         if self.seen_tokens is None or asked is None or self.decisions.passed:
             return None
+        if len(token) > self.snapshot.limits.token_bytes:
+            return None
         revocations = self.revoked.state if self.revoked is not None else 0
         return self.seen_tokens.verified.again(
             digest_of(token), asked, self.snapshot.mark, revocations, self._now()
@@ -178,8 +186,8 @@ class Engine:
         too many, and nothing else: an error of ours is a refusal with STATE_UNAVAILABLE.
         """
         ends = self._end(deadline)
-        if self.seen_tokens and self.seen_tokens.verified.has(digest_of(request.token)):
-            return await self._decided(request, ends)
+        if self._verifies_nothing(request):
+            return await self._decided(request, ends, self.turns.place)
         async with self.turns:
             return await self._decided(request, ends)
 
@@ -195,11 +203,18 @@ class Engine:
                 raise
             return Refusal(Reason.STATE_UNAVAILABLE, failure.message)
 
-    async def _decided(self, request: Request, ends: float) -> Verdict:
+    def _verifies_nothing(self, request: Request) -> bool:
+        """Whether the signature is known already, and no proof has one of its own."""
+        token = request.token
+        if self.seen_tokens is None or len(token) > self.snapshot.limits.token_bytes:
+            return False
+        return not request.proof.dpop and self.seen_tokens.verified.has(digest_of(token))
+
+    async def _decided(self, request: Request, ends: float, place: Place = nullcontext) -> Verdict:
         try:
-            verdict = await self._answered(self._validate, request, ends)
-            if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends):
-                verdict = await self._answered(self._validate, request, ends)
+            verdict = await self._answered(self._validate, request, ends, place)
+            if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends, place):
+                verdict = await self._answered(self._validate, request, ends, place)
             return verdict
         except CallFailed:
             raise
@@ -303,7 +318,13 @@ class Engine:
     def _revocation_of(self, request: Request, outside: Outside) -> Revocation | Refusal:
         return revocation_of(request, self.snapshot, self._now(), outside)
 
-    async def _answered(self, judge: Callable[[R, Outside], T], request: R, ends: float) -> T:
+    async def _answered(
+        self,
+        judge: Callable[[R, Outside], T],
+        request: R,
+        ends: float,
+        place: Place = nullcontext,
+    ) -> T:
         """What `judge` says, once each question that it asks is answered."""
         try:
             return judge(request, self.answers)
@@ -311,7 +332,8 @@ class Engine:
             question = unanswered.question
         found: dict[Question[Any], Any] = {}
         while True:
-            found[question] = await self.answers.find(question, max(0.0, ends - self._clock()))
+            with place():
+                found[question] = await self.answers.find(question, max(0.0, ends - self._clock()))
             try:
                 return judge(request, WithFound(found, self.answers))
             except Unanswered as unanswered:
@@ -324,11 +346,14 @@ class Engine:
         wait = MOST_WAITED if deadline is None else min(MOST_WAITED, deadline * WAITED_SHARE)
         return self._clock() + wait
 
-    async def _other_keys(self, refusal: Refusal, ends: float) -> bool:
+    async def _other_keys(self, refusal: Refusal, ends: float, place: Place = nullcontext) -> bool:
         """Waits for other keys; where another source takes over meanwhile, for those of that."""
+        if refusal.reason not in _FOR_WANT_OF_KEYS:
+            return False
         source, found = self.key_sources.get(refusal.issuer_name), False
         while source is not None:
-            found |= await _waited(source, refusal, ends - self._clock())
+            with place(), self.turns.waiting_for(f"the keys of issuer {refusal.issuer_name}"):
+                found |= await _waited(source, refusal, ends - self._clock())
             other = self.key_sources.get(refusal.issuer_name)
             source = None if other is source or self._clock() >= ends else other
         return found

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sidecar.token.reason import CallFailed, ErrorReason
@@ -20,32 +22,26 @@ class Turns:
     """Who verifies or signs waits for a turn; who is answered from memory does not.
 
     `async with turns:` is one call's work. At most `most` calls are at it: they may also wait for
-    their turn, for keys, for a store or a directory.
+    their turn, for keys, for a store or a directory. Who needs no turn has a `place` while it
+    waits for these.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.at_work = 0
         self.refused = 0
-        """How many came when there were that many."""
+        """How many were turned away."""
         self._quiet_until = -math.inf
         self._left = AT_A_TIME
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting_for: Counter[str] = Counter()
 
     async def __aenter__(self) -> None:
         """Waits for a turn.
 
         Raises CallFailed with LIMIT_EXCEEDED at once where there are as many as may be.
         """
-        if self.at_work >= self.most:
-            self.refused += 1
-            self._tell()
-            raise CallFailed(
-                ErrorReason.LIMIT_EXCEEDED,
-                f"{self.at_work} calls are at work, as many as limits.concurrent_calls allows; "
-                "try again",
-            )
-        self.at_work += 1
+        self._come()
         if not self._waiting and self._left:
             self._take()
             return
@@ -61,17 +57,50 @@ class Turns:
         """The call is at its end."""
         self.at_work -= 1
 
-    def _tell(self) -> None:
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A call's wait for others, without a turn; raises CallFailed as one with a turn."""
+        self._come()
+        try:
+            yield
+        finally:
+            self.at_work -= 1
+
+    @contextmanager
+    def waiting_for(self, what: str) -> Iterator[None]:
+        """The wait of a call at work; raises CallFailed where half of them wait for the same.
+
+        The other half is for those who need nothing of what is slow.
+        """
+        waiting = self._waiting_for[what]
+        if waiting >= max(1, self.most // 2):
+            raise self._refusal(
+                f"{waiting} calls wait for {what}, half as many as limits.concurrent_calls allows"
+            )
+        self._waiting_for[what] += 1
+        try:
+            yield
+        finally:
+            self._waiting_for[what] -= 1
+
+    def _come(self) -> None:
+        if self.at_work >= self.most:
+            raise self._refusal(
+                f"{self.at_work} calls are at work, as many as limits.concurrent_calls allows"
+            )
+        self.at_work += 1
+
+    def _refusal(self, problem: str) -> CallFailed:
+        self.refused += 1
+        self._tell(problem)
+        return CallFailed(ErrorReason.LIMIT_EXCEEDED, f"{problem}; try again")
+
+    def _tell(self, problem: str) -> None:
         """One line a minute: a call by gRPC that is turned away is no decision, and has none."""
         now = asyncio.get_running_loop().time()
         if now >= self._quiet_until:
             self._quiet_until = now + QUIET
-            log.warning(
-                "calls are turned away, %d by now: %d are at work, as many as "
-                "limits.concurrent_calls allows",
-                self.refused,
-                self.at_work,
-            )
+            log.warning("calls are turned away, %d by now: %s", self.refused, problem)
 
     def _take(self) -> None:
         """The first of a turn sees to it that there is another."""

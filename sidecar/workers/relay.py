@@ -74,17 +74,31 @@ class _Relay:
     async def _join(self, client: "_Client") -> None:
         loop = asyncio.get_running_loop()
         for target in sorted(self._targets, key=lambda one: one.connections):
-            target.connections += 1
-            make = partial(_Server, client, target)
             try:
-                await loop.create_unix_connection(make, target.path)
+                joined = _connected(target.path)
             except OSError:
-                target.connections -= 1
                 continue
+            target.connections += 1
+            await loop.create_unix_connection(partial(_Server, client, target), sock=joined)
             self._targets.remove(target)
             self._targets.append(target)  # of those with as many, it is the last one now
             return
         client.transport.close()
+
+
+def _connected(path: str) -> socket.socket:
+    """A connection to a Unix socket, which is there at once or not at all; raises OSError.
+
+    asyncio takes one for made that a listener whose queue is full has not taken.
+    """
+    connecting = socket.socket(socket.AF_UNIX)
+    try:
+        connecting.setblocking(False)
+        connecting.connect(path)
+    except OSError:
+        connecting.close()
+        raise
+    return connecting
 
 
 class _End(asyncio.Protocol):

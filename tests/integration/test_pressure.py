@@ -22,6 +22,7 @@ from tests.running import TRANSPORTS, Running, assert_valid, fails, listener, ru
 KEY = ec.generate_private_key(ec.SECP256R1())
 JWKS = json.dumps({"keys": [public_jwk(from_public_key(KEY.public_key(), "k1"))]})
 MOST = 5
+SLOW = [f"slow-{number}" for number in range(MOST)]
 
 
 def mint(issuer: str, number: int = 0) -> str:
@@ -60,19 +61,22 @@ async def stuck() -> AsyncIterator[Stuck]:
 async def full(
     directory: Path, transport: str, provider: Stuck, more: str = ""
 ) -> AsyncIterator[tuple[Running, list["asyncio.Task[Any]"]]]:
-    """A sidecar with as many calls at work as it takes: all wait for keys."""
+    """A sidecar with as many calls at work as it takes: each waits for keys of its issuer."""
+    keys = f'{{url: "http://127.0.0.1:{provider.port}/jwks", timeout: 30s}}'
+    slow = "".join(
+        f"  - {{name: {one}, issuer: {one}, audiences: [a], keys: {keys}}}\n" for one in SLOW
+    )
     configuration = f"""
 http: {{address: "127.0.0.1:{provider.port + 1}", serve: [check, metrics]}}
 issuers:
-  - {{name: slow, issuer: slow, audiences: [a],
-     keys: {{url: "http://127.0.0.1:{provider.port}/jwks", timeout: 30s}}}}
   - {{name: known, issuer: known, audiences: [a], keys: {{inline: {JWKS}}}}}
+{slow}
 limits: {{concurrent_calls: {MOST}}}
 """
     serving = listener(transport, services="validate, ext_authz") + configuration + more
     async with running(directory, serving) as one:
         assert_valid(await one.validate(KNOWN))
-        waiting = [asyncio.create_task(one.validate(mint("slow", n))) for n in range(MOST)]
+        waiting = [asyncio.create_task(one.validate(mint(issuer))) for issuer in SLOW]
         while one.sidecar.engine.turns.at_work < MOST:  # noqa: ASYNC110 - it is no event
             await asyncio.sleep(0)
         yield one, waiting
@@ -83,12 +87,12 @@ limits: {{concurrent_calls: {MOST}}}
 async def test_one_call_too_many_is_refused_at_once(transport: str, tmp_path: Path) -> None:
     async with stuck() as provider, full(tmp_path, transport, provider) as (one, waiting):
         with fails(grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"):
-            await one.validate(mint("slow", 99))
+            await one.validate(mint("slow-0", 99))
         assert_valid(await one.validate(KNOWN))
         provider.may_answer.set()
         for answer in await asyncio.gather(*waiting):
             assert_valid(answer)
-        assert_valid(await one.validate(mint("slow", 99)))
+        assert_valid(await one.validate(mint("slow-0", 99)))
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

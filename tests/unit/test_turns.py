@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ async def test_the_log_says_once_a_minute_that_calls_are_turned_away(
     await asyncio.sleep(QUIET)
     await turn_away(turns, 1)
     assert caplog.messages == [
-        f"calls are turned away, {count} by now: 1 are at work, as many as "
+        f"calls are turned away, {count} by now: 1 calls are at work, as many as "
         "limits.concurrent_calls allows"
         for count in (1, 4)
     ]
@@ -85,6 +86,37 @@ async def test_more_than_may_be_are_refused_at_once() -> None:
         assert (turns.at_work, turns.refused) == (2, 1)
     async with turns:
         assert turns.at_work == 1
+
+
+async def test_who_waits_without_a_turn_has_a_place_all_the_same() -> None:
+    turns = Turns(2)
+    with turns.place():
+        async with turns:
+            with pytest.raises(CallFailed) as failed, turns.place():
+                pass
+            assert failed.value.reason is ErrorReason.LIMIT_EXCEEDED
+            assert (turns.at_work, turns.refused) == (2, 1)
+    assert turns.at_work == 0
+
+
+def test_a_place_is_free_again_whatever_happens() -> None:
+    turns = Turns(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), turns.place(), turns.waiting_for("x"):
+            raise ZeroDivisionError
+    assert turns.at_work == 0
+
+
+@pytest.mark.parametrize(("most", "may_wait"), [(7, 3), (2, 1), (1, 1)])
+async def test_half_may_wait_for_the_same(most: int, may_wait: int) -> None:
+    turns = Turns(most)
+    with ExitStack() as stack:
+        for _ in range(may_wait):
+            stack.enter_context(turns.waiting_for("x"))
+        with pytest.raises(CallFailed, match=f"{may_wait} calls wait for x, half as many as"):
+            stack.enter_context(turns.waiting_for("x"))
+        stack.enter_context(turns.waiting_for("y"))
+        assert turns.refused == 1
 
 
 async def test_a_call_that_is_given_up_takes_no_turn() -> None:

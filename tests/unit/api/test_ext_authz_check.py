@@ -260,7 +260,7 @@ async def test_a_route_names_the_rule(rule: str, status: int) -> None:
 
 
 def asked_of(path: str, underscored: str = "", **headers: str) -> bytes:
-    message = asked(path, authorization=f"Bearer {GOOD}", **headers)
+    message = asked(path, **{"authorization": f"Bearer {GOOD}", **headers})
     if underscored:
         message.attributes.request.http.headers[underscored] = "mallory"
     data: bytes = message.SerializeToString()
@@ -285,9 +285,11 @@ ASKED = [
     pytest.param(asked_of("/", x_subject="mallory"), id="with a header that is forwarded"),
     pytest.param(asked_of("/", underscored="x_subject"), id="with one that nearly is"),
     pytest.param(asked_of(f"/?access_token={GOOD}"), id="also in the query"),
+    pytest.param(asked_of("/", cookie=f"session={GOOD}"), id="also in the one cookie"),
     pytest.param(asked_of("/", cookie=f"session={GOOD}; a=1"), id="also in a cookie"),
     pytest.param(asked_of("/", cookie=f"session={GOOD}; a=2"), id="with another cookie beside it"),
     pytest.param(asked_of("/", dpop="x"), id="with a proof"),
+    pytest.param(asked_of("/", authorization=f"DPoP {GOOD}"), id="under the scheme of a proof"),
 ]
 
 

@@ -281,6 +281,15 @@ async def test_what_is_answered_again_is_the_answer_to_just_that_question(
         assert answers[0] == answers[1]
 
 
+async def test_what_is_answered_again_is_counted_alike() -> None:
+    judge, call = engine(), Call()
+    for _ in range(3):
+        message = ValidateTokenRequest(token=token())
+        await TokenService(judge).validate_token(message, call)  # type: ignore[arg-type]
+    assert judge.metrics.decisions == {("grpc", "corp", "OK"): 3}
+    assert sum(judge.metrics.seconds["grpc"].counts) == 3
+
+
 async def test_a_token_that_is_known_does_not_wait_for_those_that_are_not() -> None:
     judge, call, known = engine(), Call(), ValidateTokenRequest(token=token())
     ask: Any = TokenService(judge).validate_token

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sidecar.token import jws
+from sidecar.token import seen as seen_tokens
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.again import Grounds, Kept
 from sidecar.token.claims import RequiredClaim
@@ -132,6 +133,16 @@ def test_a_token_that_is_nested_too_deep_from_now_on_is_refused() -> None:
     assert isinstance(ask(seen, token, world(issuer())), Verified)
 
 
+def test_so_is_one_whose_header_is() -> None:
+    """Headers are not parsed again, but for another depth."""
+    seen, token = memory(), mint(header={"a": {"b": {"c": 1}}})
+    assert isinstance(ask(seen, token, world(issuer())), Verified)
+    for again in (token, mint(header={"a": {"b": {"c": 1}}}, jti="another")):
+        verdict = ask(seen, again, world(issuer(), Limits(json_depth=2)))
+        assert isinstance(verdict, Refusal)
+        assert verdict.reason is Reason.TOKEN_MALFORMED
+
+
 def test_bad_tokens_push_out_no_good_one() -> None:
     seen, snapshot = memory(2), world(issuer())
     ask(seen, TOKEN, snapshot)
@@ -227,6 +238,26 @@ def test_ways_of_verification_that_are_too_many_are_verified_anew() -> None:
         assert seen is not None
         assert seen.tried is keys
     assert verified.get(b"0", 32, NOW) is None
+
+
+@pytest.mark.parametrize("name", ["_headers", "_parsed"])
+def test_what_stays_parsed_is_bounded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens and headers alike."""
+    for limit in ("_MOST_SHARED", "_MOST_PARSED"):
+        monkeypatch.setattr(seen_tokens, limit, 3)
+    seen, snapshot = memory(), world(issuer())
+    for token in [mint(header={"x": number}) for number in range(10)]:
+        for _ in range(2):
+            ask(seen, token, snapshot)
+    held = getattr(seen.verified, name)
+    assert 1 <= len(held[32] if name == "_headers" else held) <= 3
+
+
+def test_the_claims_of_a_long_token_do_not_stay_parsed() -> None:
+    seen, snapshot, token = memory(), world(issuer()), mint(long="x" * 2048)
+    for _ in range(2):
+        assert isinstance(ask(seen, token, snapshot), Verified)
+    assert not seen.verified._parsed
 
 
 def test_a_token_that_alone_is_too_large_is_not_kept() -> None:
@@ -434,12 +465,20 @@ class Twins(RuleBasedStateMachine):
         for one in (request, other, request, other):
             self.present(replace(one, token=self.tokens[0]))
 
-    @rule(request=st.sampled_from(REQUESTS))
-    def the_world_outside_changes(self, request: Request) -> None:
+    @rule(request=st.sampled_from(REQUESTS), demanded=st.sampled_from(RULES))
+    def the_world_outside_changes(self, request: Request, demanded: ClaimRules) -> None:
         """What is known there, and what a condition reads, changes from one call to the next."""
-        self.present(replace(request, token=self.tokens[0]))
-        self.outside.passes = not self.outside.passes
-        self.present(replace(request, token=self.tokens[0]))
+        self.become(Moment(demanded=demanded))
+        for _ in range(2):
+            self.present(replace(request, token=self.tokens[0]))
+            self.outside.passes = not self.outside.passes
+
+    @rule(demanded=st.sampled_from(RULES))
+    def another_presents_it(self, demanded: ClaimRules) -> None:
+        """From elsewhere, and with or without a proof: all that is not of the token."""
+        self.become(Moment(demanded=demanded))
+        for request in REQUESTS:
+            self.present(replace(request, token=self.tokens[0]))
 
     @rule()
     def nobody_knows_what_is_revoked(self) -> None:
@@ -450,7 +489,10 @@ class Twins(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([-50.0, 1.0, 9.5, 30.0, 60.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
+        """Not always forward."""
+        self.present(Request(self.tokens[0]))
         self.now += seconds
+        self.present(Request(self.tokens[0]))
 
     @rule(token=st.sampled_from(TOKENS))
     def another_comes(self, token: str) -> None:

@@ -174,6 +174,19 @@ async def test_one_that_is_down_is_passed_over(places: Path) -> None:
                 await until(lambda number=number: len(there) == number)  # type: ignore[misc]
 
 
+async def test_one_that_hangs_and_whose_queue_is_full_is_passed_over(places: Path) -> None:
+    front, hanging, up = addresses(places, "front", "1", "2")
+    with socket.socket(socket.AF_UNIX) as hung, socket.socket(socket.AF_UNIX) as queued:
+        hung.bind(hanging.path)
+        hung.listen(0)
+        queued.connect(hanging.path)
+        async with worker(up) as there, relaying(front, "0600", [hanging, up]):
+            for number in range(1, 4):
+                async with connected(front) as (_, writer):
+                    writer.write(b"x")
+                    await until(lambda number=number: len(there) == number)  # type: ignore[misc]
+
+
 async def test_where_none_is_up_a_connection_ends_at_once(places: Path) -> None:
     front, absent = addresses(places, "front", "1")
     async with relaying(front, "0600", [absent]), connected(front) as (reader, _):
