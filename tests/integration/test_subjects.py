@@ -13,13 +13,14 @@ import jwt
 import pytest
 from aiohttp import web
 
+from deploy.demo.stage import free_port
 from sidecar.subjects.directory import PATIENCE
 from sidecar.v1 import admin_service_pb2 as admin
 from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
 from tests.postgres import postgres
 from tests.running import SECRET, Running, assert_refused, assert_valid, running
-from tests.unit.keys.servers import http, raw, unused_port
+from tests.unit.keys.servers import http, raw
 
 QUERY = "SELECT enabled FROM users WHERE id = :sub"
 SQL = {"url": "sqlite:users.db", "query": QUERY, "timeout": "5s"}
@@ -251,7 +252,7 @@ async def test_a_server_that_gives_no_answer(
 
 
 async def test_an_outage_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    directory = {"http": {"url": f"http://127.0.0.1:{unused_port()}/{{sub}}"}}
+    directory = {"http": {"url": f"http://127.0.0.1:{free_port()}/{{sub}}"}}
     async with running(tmp_path, configured(directory)) as one:
         for number in range(20):
             assert_refused(await one.validate(of(f"u{number}")), "STATE_UNAVAILABLE")
