@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 Request = messages.RevokeTokenRequest
 ISS = "https://tokens.example"
-STALENESS = 2.0
-STORED = f"{CONSUMERS_AND_SIGNER}\nstore: {{url: 'sqlite:../state.db', max_staleness: 2s}}\n"
+STALENESS = 8.0
+"""More than what it takes and what a busy machine adds."""
+STORED = f"""{CONSUMERS_AND_SIGNER}
+store: {{url: 'sqlite:../state.db', max_staleness: {STALENESS:g}s}}
+"""
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -212,27 +215,21 @@ async def test_what_one_sidecar_revokes_the_other_refuses(tmp_path: Path) -> Non
         tokens = [await one.issue(subject=f"user-{number}") for number in range(200)]
         for token in tokens:
             assert_valid(await other.validate(token))
-        revoked_at = {}
-        delays = []
-        for token in tokens[:5]:
+
+        async def delay(token: str) -> float:
             await revoke(one, token=token)
-            delays.append(await _refused_after(other, token, time.monotonic()))
-        for token in tokens[5:]:
-            await revoke(one, token=token)
-            revoked_at[token] = time.monotonic()
-        for token, at in revoked_at.items():
-            delays.append(await _refused_after(other, token, at))
+            return await _refused_after(other, token, time.monotonic())
+
+        delays = await asyncio.gather(*map(delay, tokens))
     print(f"refused by the other sidecar after {max(delays):.2f} s at most")
     assert max(delays) < STALENESS
 
 
 async def _refused_after(sidecar: Running, token: str, revoked_at: float) -> float:
     """Seconds from its revocation until this sidecar refuses a token."""
-    for _ in range(1000):
-        if not (await sidecar.validate(token)).valid:
-            return time.monotonic() - revoked_at
-        await asyncio.sleep(0.01)
-    pytest.fail("it passes still")
+    while (await sidecar.validate(token)).valid:  # noqa: ASYNC110 - the state of another party
+        await asyncio.sleep(0.1)
+    return time.monotonic() - revoked_at
 
 
 async def test_a_reload_keeps_what_is_revoked(tmp_path: Path) -> None:
