@@ -377,7 +377,7 @@ class Sidecar:
     async def _watch(self) -> None:
         """Reloads whenever a file has changed since it was read."""
         while True:
-            await until_changed(self._watched)
+            await until_changed(lambda: self._watched)
             await self.try_reload()
 
     async def _close_generation(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.keys.servers import unused_port
+from deploy.demo.stage import free_port
 
 
 class Postgres:
@@ -19,7 +19,7 @@ class Postgres:
     def __init__(self, programs: Path, data: Path) -> None:
         self._programs = programs
         self._data = data
-        self._port = unused_port()
+        self._port = free_port()
         self._as_user: list[str] = []
         if os.geteuid() == 0:
             shutil.chown(data, "postgres", "postgres")

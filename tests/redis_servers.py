@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any, Final
 import pytest
 import redis
 
+from deploy.demo.stage import free_port
 from sidecar.config.store import Store
 from sidecar.config.surroundings import Surroundings
 from sidecar.state.redis import RedisStore
@@ -100,13 +100,6 @@ def redis_server(
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

@@ -110,7 +110,7 @@ func TestALongOutageIsNoticedToBeOver(t *testing.T) {
 	t.Parallel()
 	attempts := make(chan struct{})
 	client := newClient(t, peer(func(net.Conn) { attempts <- struct{}{} })(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 	defer cancel()
 	go func() {
 		for ctx.Err() == nil {
@@ -150,7 +150,7 @@ func TestTheDefaultDeadlineIsOneSecond(t *testing.T) {
 	started := time.Now()
 	_, err = client.Validate(t.Context(), "hangs", jwtsidecar.Requirements{})
 	as[*jwtsidecar.UnavailableError](t, err)
-	if took := time.Since(started); took < time.Second || took > 3*time.Second {
+	if took := time.Since(started); took < time.Second || took > 6*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	if err := client.Close(); err != nil {
@@ -250,7 +250,7 @@ func inTime(t *testing.T, do func()) {
 	started := time.Now()
 	do()
 	// What a busy machine may add.
-	const slack = 2 * time.Second
+	const slack = 5 * time.Second
 	if took := time.Since(started); took > hasty+slack {
 		t.Errorf("it took %s", took)
 	}

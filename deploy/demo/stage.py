@@ -2,24 +2,35 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import string
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
+PORTS: Final = (10_000, 32_768)
+"""Below those that Linux, other systems and IANA set aside for ports that are not asked for by
+number."""
+
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on.
+
+    It is none of those that systems choose from, or another process could be given it before it
+    is listened on.
+    """
+    while True:
+        port = random.randrange(*PORTS)  # noqa: S311 - it is no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @asynccontextmanager
@@ -67,9 +78,8 @@ async def upstream() -> AsyncIterator[int]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        port = free_port()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        yield port
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 

@@ -30,6 +30,7 @@ from sidecar.token.mint import Minted
 from sidecar.token.request import Request
 from sidecar.token.strict_json import parse_object
 from tests.running import SECRET, fails, listener, running
+from tests.simulated_time import in_simulated_time_with_sockets
 
 NESTED = f"""
 signers:
@@ -105,6 +106,7 @@ async def answering(answer: bytes) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
+@in_simulated_time_with_sockets
 async def test_waiting_for_a_server_that_hangs_is_not_counted_against_another() -> None:
     async with (
         answering(b"") as hanging,

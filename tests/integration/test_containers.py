@@ -459,6 +459,7 @@ async def test_envoy_of_compose_asks_the_sidecar_of_compose(
                 "0.0.0.0, port_value: 8080": "127.0.0.1, port_value: $INGRESS_PORT",
                 f"upstream, port_value: {listens}": f"127.0.0.1, port_value: {port}",
                 "/run/jwt-sidecar/sidecar.sock": socket,
+                "timeout: 1s": "timeout: 10s",  # for a busy machine
             },
         )
         url = await stack.enter_async_context(envoy(template, {}))

@@ -135,6 +135,7 @@ async def deployed(directory: Path, address: str) -> AsyncIterator[tuple[str, Pa
                 "0.0.0.0, port_value: 8080": "127.0.0.1, port_value: $INGRESS_PORT",
                 "port_value: 8081": f"port_value: {port}",
                 pipe: socket if host == "unix" else tcp,
+                "timeout: 1s": "timeout: 10s",  # for a busy machine
                 "access_loggers.stream.v3.StdoutAccessLog": (
                     f"access_loggers.file.v3.FileAccessLog\n{' ' * 22}path: {log}"
                 ),

@@ -9,13 +9,22 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
-from deploy.demo.demo import ENVOY
 from deploy.demo.stage import envoy, sidecar, upstream
-from tests.integration.test_envoy import CONFIGURATION, Stage, bearer, mint, set_up, unverifiable
+from tests.integration.test_envoy import (
+    CONFIGURATION,
+    ENVOY,
+    Stage,
+    bearer,
+    mint,
+    set_up,
+    unverifiable,
+)
 
+HASTY = ENVOY.replace("timeout: 10s", "timeout: 3s")
+"""For who waits until it gives up."""
 CLIENTS = 1000
 AT_ONCE = 50
-"""Of the clients, so many ask at the same moment: more would wait longer than Envoy does."""
+"""Of the clients, so many ask at the same moment."""
 RELOADS = 8
 SOME = 200
 """Decisions between two reloads, and more."""
@@ -26,7 +35,7 @@ HUNG = signal.SIGSTOP
 
 async def struck(stack: AsyncExitStack, directory: Path, by: signal.Signals, allow: bool) -> Stage:
     """A stage whose sidecar got a signal once it had served."""
-    stage = await set_up(stack, directory, "auto", True, allow=allow)
+    stage = await set_up(stack, directory, "auto", True, allow=allow, template=HASTY)
     assert (await stage.get("/", bearer(mint()))).status == 200
     stage.sidecar.send_signal(by)
     if by is GONE:

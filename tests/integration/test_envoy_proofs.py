@@ -13,10 +13,9 @@ from aiohttp import ClientSession, TCPConnector
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from deploy.demo.demo import ENVOY
 from deploy.demo.stage import envoy, sidecar, upstream
 from tests.identities import HERE, Ca, Certified
-from tests.integration.test_envoy import CONFIGURATION, mint
+from tests.integration.test_envoy import CONFIGURATION, ENVOY, mint
 from tests.proofs import dpop, thumbprint
 from tests.tokens import encode
 

@@ -15,11 +15,10 @@ import pytest
 import yaml
 from aiohttp import ClientSession, web
 
-from deploy.demo.demo import ENVOY
 from deploy.demo.stage import envoy, free_port, process, sidecar, upstream
 from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
-from tests.integration.test_envoy import CONFIGURATION, bearer, mint
+from tests.integration.test_envoy import CONFIGURATION, ENVOY, bearer, mint
 from tests.integration.test_process import run
 from tests.integration.test_remote_keys import Provider, jwks, providing
 from tests.integration.test_remote_keys import mint as mint_es256
@@ -31,7 +30,7 @@ CLIENTS: Final = 8
 """Clients of Envoy that ask all the time."""
 INTERVAL: Final = 0.2
 """Seconds between two health checks of Envoy's."""
-DRAIN: Final = 2.0
+DRAIN: Final = 4.0
 """Seconds: more than until Envoy has asked (INTERVAL) and acts on the answer (1 s, as docs say)."""
 OWN: Final = [("grpc.use_local_subchannel_pool", 1)]
 """A channel with connections of its own."""
@@ -185,8 +184,8 @@ async def one_call_running(
             async with grpc.aio.insecure_channel(address, OWN) as other:
                 try:
                     await TokenServiceStub(other).ValidateToken(request, timeout=1)
-                except grpc.aio.AioRpcError:
-                    return True
+                except grpc.aio.AioRpcError as error:
+                    return error.code() is grpc.StatusCode.UNAVAILABLE
                 return False
 
         await until(takes_no_more)
@@ -199,7 +198,7 @@ async def test_a_call_that_runs_at_sigterm_is_answered(tmp_path: Path, transport
         assert child.returncode is None
         hanging.let_go()
         assert (await call).valid
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await child.wait() == 0
     assert [one.name for one in tmp_path.iterdir()] == ["jwt-sidecar.yaml"]
 
@@ -208,7 +207,7 @@ async def test_a_call_that_runs_at_sigterm_is_answered(tmp_path: Path, transport
 async def test_a_second_sigterm_ends_running_calls_at_once(tmp_path: Path, transport: str) -> None:
     async with one_call_running(tmp_path, transport) as (child, call, _):
         child.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await child.wait() == 0
         with pytest.raises(grpc.aio.AioRpcError):
             await call
@@ -328,13 +327,13 @@ async def test_without_file_handles_open_connections_are_served_and_all_are_once
         taken += [short.connect("http.sock") for _ in range(4)]
         await short.tells(OUT_OF_HANDLES)
         for _ in range(3):
-            assert (await stub.ValidateToken(request, timeout=5)).valid
+            assert (await stub.ValidateToken(request, timeout=20)).valid
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await short.validate(token, 0.5)
             assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         short.child.send_signal(signal.SIGHUP)
         await short.tells("the configuration is not reloaded, the old one stays")
-        assert (await stub.ValidateToken(request, timeout=5)).valid
+        assert (await stub.ValidateToken(request, timeout=20)).valid
         for one in taken:
             one.close()
         assert await short.validate(token, 20)

@@ -12,9 +12,11 @@ from sidecar.v1.admin_service_pb2_grpc import AdminServiceStub
 from tests.running import CONSUMERS_AND_SIGNER, Running, fails, listener, running
 
 HTTP = "http: {address: 'unix:http.sock'}\n"
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+"""Values by name and labels."""
 
 
-async def scraped(directory: Path) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+async def scraped(directory: Path) -> Samples:
     connector = aiohttp.UnixConnector(str(directory / "http.sock"))
     async with (
         aiohttp.ClientSession("http://sidecar", connector=connector) as client,

@@ -10,11 +10,10 @@ from typing import Any
 import grpc
 import jwt
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession, UnixConnector, web
 from cryptography.hazmat.primitives.asymmetric import ec
 from envoy.service.auth.v3 import external_auth_pb2
 
-from deploy.demo.stage import free_port
 from sidecar.token.jwk import public_jwk
 from sidecar.token.key import from_public_key
 from tests.running import TRANSPORTS, Running, assert_valid, fails, listener, running
@@ -38,7 +37,7 @@ class Stuck:
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
-        self.port = free_port()
+        self.url = ""
 
     async def answer(self, _: web.Request) -> web.Response:
         await self.may_answer.wait()
@@ -51,7 +50,8 @@ async def stuck() -> AsyncIterator[Stuck]:
     app.router.add_get("/jwks", provider.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", provider.port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}/jwks"
     yield provider
     provider.may_answer.set()
     await runner.cleanup()
@@ -62,12 +62,12 @@ async def full(
     directory: Path, transport: str, provider: Stuck, more: str = ""
 ) -> AsyncIterator[tuple[Running, list["asyncio.Task[Any]"]]]:
     """A sidecar with as many calls at work as it takes: each waits for keys of its issuer."""
-    keys = f'{{url: "http://127.0.0.1:{provider.port}/jwks", timeout: 30s}}'
+    keys = f'{{url: "{provider.url}", timeout: 30s}}'
     slow = "".join(
         f"  - {{name: {one}, issuer: {one}, audiences: [a], keys: {keys}}}\n" for one in SLOW
     )
     configuration = f"""
-http: {{address: "127.0.0.1:{provider.port + 1}", serve: [check, metrics]}}
+http: {{address: "unix:http.sock", serve: [check, metrics]}}
 issuers:
   - {{name: known, issuer: known, audiences: [a], keys: {{inline: {JWKS}}}}}
 {slow}
@@ -109,17 +109,21 @@ async def test_a_proxy_is_told_503_and_never_let_through(transport: str, tmp_pat
 
 
 async def test_so_is_one_that_asks_over_http_and_metrics_count_it(tmp_path: Path) -> None:
-    async with stuck() as provider, full(tmp_path, "native", provider), ClientSession() as session:
-        url = f"http://127.0.0.1:{provider.port + 1}"
+    connector = UnixConnector(str(tmp_path / "http.sock"))
+    async with (
+        stuck() as provider,
+        full(tmp_path, "native", provider),
+        ClientSession("http://sidecar", connector=connector) as session,
+    ):
         headers = {
             "authorization": f"Bearer {mint('slow', 99)}",
             "x-original-method": "GET",
             "x-original-uri": "/",
             "x-forwarded-host": "shop.example",
         }
-        async with session.get(f"{url}/check", headers=headers) as answer:
+        async with session.get("/check", headers=headers) as answer:
             assert answer.status == 503
-        async with session.get(f"{url}/metrics") as answer:
+        async with session.get("/metrics") as answer:
             assert "jwt_sidecar_calls_turned_away_total 1\n" in await answer.text()
         provider.may_answer.set()
 

@@ -16,9 +16,8 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from deploy.demo.demo import ENVOY
 from deploy.demo.stage import envoy, nginx, sidecar
-from tests.integration.test_envoy import CONFIGURATION, FORWARDED, mint, unverifiable
+from tests.integration.test_envoy import CONFIGURATION, ENVOY, FORWARDED, mint, unverifiable
 from tests.raw_http import Arrived, send, upstream
 
 NGINX = Path("deploy/nginx/jwt-sidecar.conf").read_text()

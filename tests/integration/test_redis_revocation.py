@@ -25,12 +25,14 @@ from tests.running import (
 
 ISS = "https://partner.example"
 STALENESS = 2.0
+AMPLE = 8.0
+"""More staleness than what it takes and what a busy machine adds."""
 MANY = 10_000
 AT_ONCE = 50
 PATIENCE = 20.0
 
 
-def configuration(server: RedisServer, on_outage: str = "serve") -> str:
+def configuration(server: RedisServer, on_outage: str, staleness: float) -> str:
     return f"""{listener("native")}
 issuers:
   - name: partner
@@ -40,17 +42,20 @@ issuers:
     audiences: "*"
 consumers:
   list: [{{name: jack, key: jack-key, algorithm: HS256, secret: {{value: {SECRET}}}}}]
-store: {{url: {server.url}, max_staleness: {STALENESS:g}s, on_outage: {on_outage}}}
+store: {{url: {server.url}, max_staleness: {staleness:g}s, on_outage: {on_outage}}}
 """
 
 
 @asynccontextmanager
 async def two(
-    directory: Path, server: RedisServer, on_outage: str = "serve"
+    directory: Path,
+    server: RedisServer,
+    on_outage: str = "serve",
+    staleness: float = STALENESS,
 ) -> AsyncIterator[tuple[Running, Running]]:
     for name in ("a", "b"):
         (directory / name).mkdir()
-    text = configuration(server, on_outage)
+    text = configuration(server, on_outage, staleness)
     async with running(directory / "a", text) as one, running(directory / "b", text) as other:
         yield one, other
 
@@ -80,7 +85,7 @@ async def refuses(sidecar: Running, token: str) -> bool:
 
 async def test_ten_thousand_revocations_are_refused_by_the_other_in_time(tmp_path: Path) -> None:
     with redis_server(tmp_path / "redis") as server:
-        async with two(tmp_path, server) as (one, other):
+        async with two(tmp_path, server, staleness=AMPLE) as (one, other):
             tokens = [mint(str(number)) for number in range(MANY)]
             delays: list[float] = []
             turns = asyncio.Semaphore(AT_ONCE)
@@ -95,7 +100,7 @@ async def test_ten_thousand_revocations_are_refused_by_the_other_in_time(tmp_pat
     delays.sort()
     print(f"{MANY} revocations: passed at the other for {delays[-1]:.3f} s at most")
     assert len(delays) == MANY
-    assert delays[-1] < STALENESS
+    assert delays[-1] < AMPLE
 
 
 @pytest.mark.parametrize("on_outage", ["serve", "deny"])
@@ -174,7 +179,7 @@ async def test_the_command_tells_a_store_that_is_away_from_a_sidecar_that_is(
     tmp_path: Path,
 ) -> None:
     with redis_server(tmp_path / "redis") as server:
-        text = configuration(server)
+        text = configuration(server, "serve", STALENESS)
     async with running(tmp_path, text) as sidecar:
         arguments = ("--consumer", "jack", "--address", sidecar.address)
         status, _, error = await run("revoke", *arguments)

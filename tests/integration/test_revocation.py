@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
 Request = messages.RevokeTokenRequest
 ISS = "https://tokens.example"
-STALENESS = 2.0
-STORED = f"{CONSUMERS_AND_SIGNER}\nstore: {{url: 'sqlite:../state.db', max_staleness: 2s}}\n"
+STALENESS = 8.0
+"""More than what it takes and what a busy machine adds."""
+STORED = f"""{CONSUMERS_AND_SIGNER}
+store: {{url: 'sqlite:../state.db', max_staleness: {STALENESS:g}s}}
+"""
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -213,17 +216,13 @@ async def test_what_one_sidecar_revokes_the_other_refuses(tmp_path: Path) -> Non
         tokens = [await one.issue(subject=f"user-{number}") for number in range(200)]
         for token in tokens:
             assert_valid(await other.validate(token))
-        revoked_at = {}
-        delays = []
-        for token in tokens[:5]:
+
+        async def delay(token: str) -> float:
             await revoke(one, token=token)
             at = time.monotonic()
-            delays.append(await until_refused(other, token) - at)
-        for token in tokens[5:]:
-            await revoke(one, token=token)
-            revoked_at[token] = time.monotonic()
-        for token, at in revoked_at.items():
-            delays.append(await until_refused(other, token) - at)
+            return await until_refused(other, token) - at
+
+        delays = await asyncio.gather(*map(delay, tokens))
     print(f"passed at the other sidecar for {max(delays):.2f} s at most")
     assert max(delays) < STALENESS
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deploy.demo.stage import free_port
 from sidecar import engine, logs
 from sidecar.config.load import load
 from sidecar.serve import Sidecar
@@ -26,7 +27,6 @@ from tests.secrecy.seen import Seen
 from tests.secrecy.serving import Process, channels, run, see_redis, see_store, serving
 from tests.secrecy.tokens import token, tokens
 from tests.secrecy.world import World, world
-from tests.unit.keys.servers import unused_port
 
 
 async def fetch_and_ask(caller: Caller, one: World, seen: Seen, what: str) -> None:
@@ -66,7 +66,7 @@ async def test_providers_that_repeat_what_they_are_asked(tmp_path: Path) -> None
 
 
 async def test_providers_that_are_away_or_speak_no_http(tmp_path: Path) -> None:
-    port = unused_port()
+    port = free_port()
     one = world(tmp_path, f"http://127.0.0.1:{port}")
     seen = Seen(one.markers)
     async with serving(one, seen, has_keys=False) as process, process.callers() as callers:

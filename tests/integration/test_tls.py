@@ -293,13 +293,18 @@ async def test_half_a_rotation_changes_nothing(
         one.show(old)
         await one.wait_until_shown(old)
         (tmp_path / "tls.crt").write_bytes(new.certificate)
-        while not caplog.records:
+        while not told(caplog):
             assert await one.shown() == old.serial_number
         assert await one.shown() == old.serial_number
         (tmp_path / "tls.key").write_bytes(new.private_key)
         await one.wait_until_shown(new)
-    (record,) = caplog.records
-    assert "the certificate in use stays" in record.getMessage()
+    (message,) = told(caplog)
+    assert "the certificate in use stays" in message
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log says of handshakes; it may also say that the files can't be reloaded."""
+    return [one.getMessage() for one in caplog.records if one.name == "sidecar.api.tls"]
 
 
 async def test_another_ca_of_callers_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -370,7 +375,8 @@ async def test_a_handshake_without_an_end_is_ended(
         writer.write(data)
         await reader.read()
         writer.close()
-        assert await one.call()
+        while not await connects(one, CALLER):  # on a busy machine a good one may take as long
+            pass
 
 
 async def test_what_is_no_handshake_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from deploy.demo.stage import free_port
 from tests.identities import HERE, Ca
 from tests.secrecy.markers import Markers
-from tests.unit.keys.servers import unused_port
 
 CORP_ISS: Final = "https://corp.example"
 LAB_ISS: Final = "https://lab.example"
@@ -104,7 +104,7 @@ def _tls_listener(one: World) -> dict[str, Any]:
     one.ca.write_bytes(ca.certificate)
     know_private_key(one.markers, "the listener's private key", key)
     return {
-        "address": f"127.0.0.1:{unused_port()}",
+        "address": f"127.0.0.1:{free_port()}",
         "services": _ALL,
         "tls": {"certificate_file": "tls.crt", "private_key_file": "tls.key"},
         "caller_token": {"issuer": "lab", "scopes": ["call"]},
@@ -129,7 +129,7 @@ def _issuers(one: World, provider: str) -> list[dict[str, Any]]:
     down = {
         **others,
         "url": f"http://keys.invalid/jwks?api_key={query}",
-        "proxy_url": f"http://127.0.0.1:{unused_port()}",
+        "proxy_url": f"http://127.0.0.1:{free_port()}",
     }
     return [
         {"name": "corp", "issuer": CORP_ISS, "keys": remote, "audiences": ["orders"]}
@@ -195,7 +195,7 @@ def _subjects(one: World, provider: str) -> list[dict[str, Any]]:
         "headers": {"x-api-key": _in_file(one, "header to the service of users", odd=True)},
     }
     sql = {
-        "url": f"postgresql://reader@127.0.0.1:{unused_port()}/users",
+        "url": f"postgresql://reader@127.0.0.1:{free_port()}/users",
         "query": "SELECT enabled FROM users WHERE id = :sub",
         "password": _in_variable(one, "password of the database", odd=True),
     }

@@ -1,5 +1,7 @@
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,8 @@ from tests.simulated_time import (
     in_simulated_time,
     in_simulated_time_with_sockets,
 )
+
+Simulated = Callable[[Callable[[], Any]], Callable[[], None]]
 
 
 @in_simulated_time
@@ -52,3 +56,14 @@ async def test_what_is_on_its_way_between_sockets_arrives_before_the_clock_moves
         assert await reader.readline() == b"a line\n"
         writer.close()
         assert asyncio.get_running_loop().time() == 0
+
+
+@pytest.mark.parametrize("simulated", [in_simulated_time, in_simulated_time_with_sockets])
+def test_a_thread_at_work_ends_before_the_clock_moves(simulated: Simulated) -> None:
+    @simulated
+    async def work() -> None:
+        async with asyncio.timeout(1):
+            await asyncio.to_thread(time.sleep, 0.1)
+        assert asyncio.get_running_loop().time() == 0
+
+    work()

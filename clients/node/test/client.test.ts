@@ -5,7 +5,7 @@ import { status } from "@grpc/grpc-js";
 import { SERVICE_CONFIG } from "../src/channel";
 import { CallRejected, Client, SidecarUnavailable, TokenRefused } from "../src/index";
 import { type Running, scripted } from "./processes";
-import { asInTable, type Case, deadlineOf, expectedToken, TABLE } from "./table";
+import { asInTable, type Case, deadlineOf, expectedToken, PATIENT_MS, TABLE } from "./table";
 
 suite("a client of the scripted sidecar", () => {
   let sidecar: Running;
@@ -13,7 +13,7 @@ suite("a client of the scripted sidecar", () => {
 
   before(async () => {
     sidecar = await scripted();
-    client = new Client(sidecar.line);
+    client = new Client(sidecar.line, { deadlineMs: PATIENT_MS });
   });
 
   after(async () => {
@@ -62,7 +62,7 @@ suite("a client of the scripted sidecar", () => {
     const secret = "SECRET-TOKEN";
     for (const name of [...cases.map((one) => one.name), "unknown"]) {
       const one = cases.find((one) => one.name === name);
-      const deadlineMs = one ? deadlineOf(one) : 5_000;
+      const deadlineMs = one ? deadlineOf(one) : PATIENT_MS;
       const error: unknown = await client
         .validate(`${name}~${secret}`, { deadlineMs, proof: { dpop: secret } })
         .catch((error: unknown) => error);

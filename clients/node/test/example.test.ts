@@ -3,11 +3,12 @@ import path from "node:path";
 import { test } from "node:test";
 import { Client } from "../src/index";
 import { real, start } from "./processes";
+import { PATIENT_MS } from "./table";
 
 test("the example service answers 401, 403 and 200 as it should", async (t) => {
   const sidecar = await real();
   t.after(() => sidecar.stop());
-  const client = new Client(sidecar.address);
+  const client = new Client(sidecar.address, { deadlineMs: PATIENT_MS });
   t.after(() => client.close());
   const service = await start(process.execPath, ["example/orders.mjs"], {
     cwd: path.resolve(__dirname, "../.."),

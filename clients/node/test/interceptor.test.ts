@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import { Client, type InterceptorOptions, interceptor, tokenOf } from "../src/index";
 import { PYTHON, type Running, scripted, start } from "./processes";
-import { asInTable, deadlineOf, expectedToken, REPOSITORY, TABLE } from "./table";
+import { asInTable, deadlineOf, expectedToken, PATIENT_MS, REPOSITORY, TABLE } from "./table";
 
 const bytes = (value: Buffer) => value;
 const SHOP = Object.fromEntries(
@@ -75,7 +75,7 @@ suite("the interceptor", () => {
 
   before(async () => {
     sidecar = await scripted();
-    client = new Client(sidecar.line);
+    client = new Client(sidecar.line, { deadlineMs: PATIENT_MS });
     server = new Server({ interceptors: [intercept] });
     server.addService(SHOP, {
       Unary: counted((call: ServerUnaryCall<Buffer, Buffer>, answer: Answer) =>
@@ -176,7 +176,7 @@ suite("the interceptor", () => {
 
   for (const method of ["Unary", "ServerStream", "ClientStream", "Bidi"]) {
     test(`a method of the kind ${method}`, async () => {
-      options.set("now", { deadlineMs: 300 });
+      options.set("now", {});
       assert.match(String(await call(method, "valid")), /alice/);
       handled = 0;
       const outcomes = [
@@ -188,6 +188,7 @@ suite("the interceptor", () => {
         ["status-unimplemented", "INTERNAL"],
       ] as const;
       for (const [token, code] of outcomes) {
+        options.set("now", token === "hangs" ? { deadlineMs: 300 } : {});
         const got = await call(method, token);
         assert(got instanceof Error, token);
         assert.equal(status[got.code], code, token);

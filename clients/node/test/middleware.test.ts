@@ -7,7 +7,7 @@ import { inspect } from "node:util";
 import express from "express";
 import { Client, type Middleware, type MiddlewareOptions, middleware, tokenOf } from "../src/index";
 import { type Running, scripted } from "./processes";
-import { asInTable, deadlineOf, expectedToken, TABLE } from "./table";
+import { asInTable, deadlineOf, expectedToken, PATIENT_MS, TABLE } from "./table";
 
 interface Answer {
   readonly status: number | undefined;
@@ -74,7 +74,7 @@ for (const [name, service] of services) {
 
     before(async () => {
       sidecar = await scripted();
-      client = new Client(sidecar.line);
+      client = new Client(sidecar.line, { deadlineMs: PATIENT_MS });
       server = service((path) =>
         middleware(client, { realm: TABLE.realm, log, ...options.get(path) }),
       );

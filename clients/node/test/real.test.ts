@@ -5,6 +5,7 @@ import { inspect } from "node:util";
 import { status } from "@grpc/grpc-js";
 import { CallRejected, Client, TokenRefused } from "../src/index";
 import { real } from "./processes";
+import { PATIENT_MS } from "./table";
 
 suite("a client of a real sidecar", () => {
   let sidecar: Awaited<ReturnType<typeof real>>;
@@ -12,7 +13,7 @@ suite("a client of a real sidecar", () => {
 
   before(async () => {
     sidecar = await real();
-    client = new Client(sidecar.address);
+    client = new Client(sidecar.address, { deadlineMs: PATIENT_MS });
   });
 
   after(async () => {

@@ -12,6 +12,7 @@ import {
 import { ValidateTokenResponseSchema } from "../src/gen/sidecar/v1/token_service_pb";
 import { Client, type ClientOptions, SidecarUnavailable } from "../src/index";
 import { PYTHON } from "./processes";
+import { PATIENT_MS } from "./table";
 
 /** Prints a key, and its certificate for localhost, which is its own CA. */
 const CERTIFICATE = `
@@ -89,7 +90,7 @@ suite("a client of a sidecar with TLS that wants to know its callers", () => {
   after(() => server.forceShutdown());
 
   async function validate(options: ClientOptions): Promise<string> {
-    const client = new Client(address, options);
+    const client = new Client(address, { deadlineMs: PATIENT_MS, ...options });
     try {
       return (await client.validate("a")).subject;
     } finally {
@@ -101,7 +102,8 @@ suite("a client of a sidecar with TLS that wants to know its callers", () => {
     shown.length = 0;
     let calls = 0;
     const callerToken = () => `caller-${++calls}`;
-    const client = new Client(address, { tls: { ca: cert, cert, key }, callerToken });
+    const tls = { ca: cert, cert, key };
+    const client = new Client(address, { deadlineMs: PATIENT_MS, tls, callerToken });
     await client.validate("a");
     await client.validate("a");
     client.close();

@@ -19,6 +19,8 @@ PEERS = {
     "nothing": b"",
 }
 DEADLINE = 0.5
+SLACK = 5
+"""What a busy machine may add to a deadline; without one it would be 20 s, or for ever."""
 Call = Callable[[str, str], Awaitable[Token]]
 
 
@@ -95,14 +97,14 @@ def test_a_client_that_is_closed_during_a_call(scripted: str) -> None:
 
 
 def test_a_closed_client_lets_nothing_through(scripted: str) -> None:
-    client = Client(scripted)
+    client = Client(scripted, timeout=10)
     client.close()
     with pytest.raises(SidecarUnavailable):
         client.validate("valid")
 
 
 async def test_a_closed_asynchronous_client_lets_nothing_through(scripted: str) -> None:
-    client = AsyncClient(scripted)
+    client = AsyncClient(scripted, timeout=10)
     await client.validate("valid")
     await client.close()
     with pytest.raises(SidecarUnavailable):
@@ -148,7 +150,7 @@ async def test_a_client_that_is_closed_cancels_its_calls(scripted: str) -> None:
 
 
 def test_a_client_serves_one_event_loop_after_another(scripted: str) -> None:
-    client = AsyncClient(scripted)
+    client = AsyncClient(scripted, timeout=10)
     for _ in range(2):
         assert asyncio.run(client.validate("valid")).subject == "alice"
 
@@ -165,7 +167,7 @@ def test_tokens_go_by_no_proxy(scripted: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_environment_names_the_address(scripted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "JWT_SIDECAR_ADDRESS", scripted)
-    with Client() as client:
+    with Client(timeout=10) as client:
         assert client.validate("valid").subject == "alice"
 
 
@@ -178,16 +180,16 @@ def test_a_deadline_that_is_none(client: Client, timeout: float) -> None:
 
 
 async def assert_unavailable(call: Call, address: str) -> None:
-    """It ends so, and within the deadline, but for what a busy machine adds."""
+    """It ends so, and within the deadline."""
     begun = time.monotonic()
     with pytest.raises(SidecarUnavailable):
         await call(address, "valid")
-    assert time.monotonic() - begun < DEADLINE + 1
+    assert time.monotonic() - begun < DEADLINE + SLACK
 
 
 def eventually(call: Callable[[], Token]) -> Token:
     """What the call gives once gRPC has connected anew, which takes it a second at most."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while True:
         try:
             return call()
@@ -196,7 +198,7 @@ def eventually(call: Callable[[], Token]) -> Token:
 
 
 async def eventually_in_loop(client: AsyncClient) -> Token:
-    end = time.monotonic() + 5
+    end = time.monotonic() + 20
     while True:
         try:
             return await client.validate("valid")

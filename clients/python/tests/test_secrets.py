@@ -74,7 +74,7 @@ def test_a_proof_that_is_no_text_is_refused() -> None:
     "caller_token", [f"{SECRET}\n", f"{SECRET}\u00e9", "", f"{SECRET} {SECRET}"]
 )
 def test_a_caller_token_that_is_none_is_not_shown(scripted: str, caller_token: str) -> None:
-    with Client(scripted, caller_token=caller_token) as client:
+    with Client(scripted, timeout=10, caller_token=caller_token) as client:
         with pytest.raises(ValueError, match="a token alone") as caught:
             client.validate("valid")
         assert SECRET not in everything_told_by(caught.value)

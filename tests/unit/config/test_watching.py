@@ -44,7 +44,7 @@ async def noticed(*paths: Path, change: Callable[[], None]) -> float:
     before = {str(path): stamp(str(path)) for path in paths}
     change()
     async with asyncio.timeout(100 * INTERVAL):
-        await until_changed(before)
+        await until_changed(lambda: before)
     return asyncio.get_running_loop().time()
 
 
@@ -93,8 +93,20 @@ async def test_what_is_still_being_written_is_waited_for(file: Path) -> None:
             await asyncio.sleep(INTERVAL)
 
     writing = asyncio.create_task(write())
-    await until_changed(before)
+    await until_changed(lambda: before)
     assert writing.done()
+
+
+@in_simulated_time_with_sockets
+async def test_what_was_read_meanwhile_is_no_change_any_more(file: Path) -> None:
+    known = {str(file): stamp(str(file))}
+    watching = asyncio.create_task(until_changed(lambda: known))
+    rewritten(file)
+    await asyncio.sleep(1.5 * INTERVAL)
+    known = {str(file): stamp(str(file))}
+    await asyncio.sleep(100 * INTERVAL)
+    assert not watching.done()
+    watching.cancel()
 
 
 @in_simulated_time_with_sockets
@@ -116,7 +128,7 @@ async def test_a_file_system_that_hangs_holds_up_nothing_else(
 
     monkeypatch.setattr(watching, "INTERVAL", 0.0)
     monkeypatch.setattr(watching, "stamp", hanging)
-    watch = asyncio.create_task(until_changed({str(file): None}))
+    watch = asyncio.create_task(until_changed(lambda: {str(file): None}))
     await looked.wait()
     assert not free.is_set()
     free.set()

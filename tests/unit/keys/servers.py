@@ -1,7 +1,6 @@
 """Servers on the loopback interface that providers of keys are played by."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -47,11 +46,3 @@ async def raw(answer: bytes | None, scheme: str = "http") -> AsyncIterator[str]:
             connection.close()
             with suppress(OSError):
                 await connection.wait_closed()
-
-
-def unused_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from deploy.demo.stage import free_port
 from sidecar.state.redis import RedisStore
 from sidecar.state.redis_primary import LONGEST_CALL, MOST_CONNECTIONS
 from sidecar.state.redis_scripts import FORMAT, FORMAT_KEY, PREFIX, SWEPT, VERSION_KEY
 from sidecar.state.store import ABSENT, StoreFailed, Write
 from tests.identities import HERE, Ca
-from tests.redis_servers import RedisServer, free_port, redis_server, redis_store, wait_until
+from tests.redis_servers import RedisServer, redis_server, redis_store, wait_until
 
 PERSISTENT = ("--appendonly", "yes", "--appendfsync", "always")
 PATIENCE = 20.0
