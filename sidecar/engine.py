@@ -110,8 +110,8 @@ class RefreshTokens(Protocol):
 class Engine:
     """Decides and mints with one snapshot at a time.
 
-    `now` gives seconds since the epoch, `new_token_id` an unused `jti`, `clock` the seconds that a
-    wait is measured with.
+    `now` gives seconds since the epoch, `new_token_id` an unused `jti`, `clock` the seconds that
+    waits are measured with, and how old things are.
     """
 
     def __init__(
@@ -150,9 +150,13 @@ class Engine:
             return None
         if len(token) > self.snapshot.limits.token_bytes:
             return None
-        revocations = self.revoked.state if self.revoked is not None else 0
+        revoked = self._all_revoked()
         return self.seen_tokens.verified.again(
-            digest_of(token), asked, self.snapshot.mark, revocations, self._now()
+            digest_of(token),
+            asked,
+            self.snapshot.mark,
+            revoked.state if revoked is not None else 0,
+            self._now(),
         )
 
     def keep(self, token: str, asked: object | None, verdict: Verdict, answer: bytes) -> None:
@@ -279,6 +283,12 @@ class Engine:
             self.metrics.revocations["refresh_token"] += 1
         return family, self._now()
 
+    def _all_revoked(self) -> Revoked | None:
+        """What is revoked; where that is too old to judge by, it says so."""
+        if self.revoked is not None:
+            self.revoked.look(self._clock())
+        return self.revoked
+
     def _revoked(self, target: Reference, outside: Outside) -> Revocation:
         return revoked(target, self.snapshot, self._now(), outside)
 
@@ -309,11 +319,12 @@ class Engine:
             self.used_proofs,
             self.seen_tokens,
             outside,
-            self.revoked,
+            self._all_revoked(),
         )
 
     def _explain(self, request: Request, outside: Outside) -> Explanation:
-        return explain(request, self.snapshot, self._now(), self.used_proofs, outside, self.revoked)
+        revoked = self._all_revoked()
+        return explain(request, self.snapshot, self._now(), self.used_proofs, outside, revoked)
 
     def _revocation_of(self, request: Request, outside: Outside) -> Revocation | Refusal:
         return revocation_of(request, self.snapshot, self._now(), outside)
@@ -400,6 +411,7 @@ class Engine:
             raise _no_refresh_tokens()
         try:
             async with self.turns:
+                self._all_revoked()
                 minted = await self.refresh_tokens.trade(
                     refresh_token,
                     scopes,

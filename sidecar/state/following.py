@@ -212,23 +212,29 @@ class Follower:
         self._revoked.set_unknown("")
         if self._late:
             self._late.cancel()
-        since = self._now() - (self._loop.time() - self._asked)
-        self._late = self._loop.call_at(
-            self._asked + self._setting().max_staleness, self._is_late, since
-        )
+        since = moment(self._now() - (self._loop.time() - self._asked))
+        late = self._asked + self._setting().max_staleness
+        self._revoked.set_late(late if self._denies() else math.inf, _unknown(since))
+        self._late = self._loop.call_at(late, self._is_late, since)
 
-    def _is_late(self, since: float) -> None:
-        denies = self._setting().on_outage == "deny"
-        if denies:
-            self._revoked.set_unknown(
-                f"what was revoked since {moment(since)} is not known, as the store does not "
-                "answer, and store.on_outage is deny; try again"
-            )
+    def _denies(self) -> bool:
+        return self._setting().on_outage == "deny"
+
+    def _is_late(self, since: str) -> None:
+        if self._denies():
+            self._revoked.set_unknown(_unknown(since))
         log.warning(
             "revocations made elsewhere since %s are not known; by store.on_outage, %s meanwhile",
-            moment(since),
-            "every token is refused" if denies else "tokens are judged without them",
+            since,
+            "every token is refused" if self._denies() else "tokens are judged without them",
         )
+
+
+def _unknown(since: str) -> str:
+    return (
+        f"what was revoked since {since} is not known, as the store has not answered since, and "
+        "store.on_outage is deny; try again"
+    )
 
 
 def _ends(one: Named) -> float:

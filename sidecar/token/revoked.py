@@ -87,7 +87,7 @@ class Marks:
 class Revoked:
     """All that is revoked, as far as this sidecar knows."""
 
-    __slots__ = ("consumers", "matters", "state", "subjects", "tokens", "unknown")
+    __slots__ = ("_late", "consumers", "matters", "state", "subjects", "tokens", "unknown")
 
     def __init__(self, secret: str) -> None:
         self.tokens = Marks(secret)
@@ -100,6 +100,7 @@ class Revoked:
         """Why nothing may pass, as it is not known what is revoked; empty where it is."""
         self.matters = False
         """Whether any token could be refused because of this: else a check looks no further."""
+        self._late = (math.inf, "")
         self.state = 0
         """Another number whenever a token may be refused that was not before."""
 
@@ -138,3 +139,17 @@ class Revoked:
             self.state += 1
         self.unknown = why
         self.matters = bool(why) or len(self) > 0
+
+    def set_late(self, moment: float, why: str) -> None:
+        """Says from which moment on nothing may pass, unless it is known again before."""
+        self._late = (moment, why)
+
+    def look(self, moment: float) -> None:
+        """To be called with the time before anything is judged by this.
+
+        A timer that says `set_unknown` is not enough: where the whole process stood still, calls
+        come before it.
+        """
+        late, why = self._late
+        if moment >= late and not self.unknown:
+            self.set_unknown(why)

@@ -6,14 +6,14 @@ And what a token that was seen before costs and holds where its answer can't be 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from sidecar.answering import Answers
 from sidecar.engine import Engine
 from sidecar.token.again import Kept
-from sidecar.token.reason import CallFailed, ErrorReason, Reason
+from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
 from sidecar.token.request import Proof, Refusal, Request, Verdict, Verified
 from sidecar.token.revocation import Kind, Revocation
 from sidecar.token.revoked import Revoked
@@ -86,6 +86,11 @@ def know_nothing(one: Judge) -> None:
     one.revoked.set_unknown("the store is away")
 
 
+def know_too_little(one: Judge) -> None:
+    """As where the process stood still, and no timer has said so yet."""
+    one.revoked.set_late(0.0, "the store has not answered since")
+
+
 def forget(one: Judge) -> None:
     one.engine.seen_tokens = memory()
 
@@ -114,6 +119,7 @@ def at(seconds: float) -> Callable[[Judge], None]:
         pytest.param(publish, id="keys are published"),
         pytest.param(lambda one: one.revoked.add(OTHER), id="a revocation"),
         pytest.param(know_nothing, id="it is not known what is revoked"),
+        pytest.param(know_too_little, id="it has not been asked for too long what is revoked"),
         pytest.param(at(60.0), id="it expires"),
         pytest.param(at(-0.001), id="the clock is set back"),
         pytest.param(log_each_pass, id="each pass is to be logged"),
@@ -128,6 +134,35 @@ async def test_once_something_has_changed_the_checks_are_made(
     await one.decide_and_keep()
     happens(one)
     assert one.again() is None
+
+
+async def test_what_is_revoked_is_not_judged_by_once_it_is_too_old() -> None:
+    one = judge()
+    know_too_little(one)
+    for verdict in (
+        await one.engine.decide(Request(TOKEN)),
+        (await one.engine.explain(Request(TOKEN))).verdict,
+    ):
+        assert isinstance(verdict, Refusal)
+        assert verdict.reason is Reason.STATE_UNAVAILABLE
+        assert verdict.message == "the store has not answered since"
+        one.revoked.set_unknown("")
+
+
+async def test_nor_is_a_refresh_token_traded_by_it() -> None:
+    one = judge()
+    know_too_little(one)
+    unknown = []
+
+    class RefreshTokens:
+        async def trade(self, *_: object) -> None:
+            unknown.append(one.revoked.unknown)
+            raise Refused(Reason.STATE_UNAVAILABLE, "enough")
+
+    one.engine.refresh_tokens = cast("Any", RefreshTokens())
+    one.engine.revocations = cast("Any", object())
+    await one.engine.refresh("token", ())
+    assert unknown == ["the store has not answered since"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sidecar.state.revocations import KIND, Revocations
 from sidecar.state.store import MOST_AT_ONCE
 from sidecar.token.revocation import Kind, Revocation
 from sidecar.token.revoked import Revoked
-from tests.simulated_time import in_simulated_time
+from tests.simulated_time import SimulatedTimeLoop, in_simulated_time
 from tests.unit.state.shared import LONGEST_CALL, START, Clock, Shared, setting
 
 STALENESS = 2.0
@@ -190,6 +190,30 @@ async def test_while_the_store_works_nothing_is_denied() -> None:
         for _ in range(200):
             await asyncio.sleep(0.37)
             assert one.unknown() == ""
+
+
+@pytest.mark.parametrize(("on_outage", "denied"), [("serve", False), ("deny", True)])
+def test_where_the_process_stood_still_the_first_call_is_judged_as_in_an_outage(
+    on_outage: str, denied: bool
+) -> None:
+    """Frozen or stopped, it hears of the call before any timer goes off."""
+
+    @in_simulated_time
+    async def check() -> None:
+        clock, loop = Clock(), asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedTimeLoop)
+        async with sidecar(Shared(clock), clock, setting(on_outage)) as one:
+            loop.advance(STALENESS - 0.001)
+            one.revoked.look(loop.time())
+            assert one.unknown() == ""
+            loop.advance(0.001)
+            one.revoked.look(loop.time())
+            assert ("store.on_outage is deny" in one.unknown()) is denied
+            await asyncio.sleep(STALENESS)
+            one.revoked.look(loop.time())
+            assert one.unknown() == ""
+
+    check()
 
 
 def test_an_outage_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
