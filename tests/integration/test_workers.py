@@ -27,6 +27,7 @@ from sidecar.v1 import token_service_pb2 as messages
 from sidecar.v1.token_service_pb2_grpc import TokenServiceStub
 from tests.integration.test_metrics import Samples, labelled, scraped
 from tests.proofs import METHOD, TARGET, dpop, thumbprint
+from tests.redis_servers import redis_server
 from tests.running import TRANSPORTS, assert_refused, assert_valid
 from tests.tokens import decode
 
@@ -132,6 +133,16 @@ def text(request: pytest.FixtureRequest) -> str:
     return configured(address_of(kind), transport)
 
 
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What workers have in common."""
+    if request.param == "sqlite":
+        yield {"url": "sqlite:state.db", "max_staleness": "500ms"}
+        return
+    with redis_server(tmp_path / "redis") as server:
+        yield {"url": server.url, "max_staleness": "500ms"}
+
+
 def address_of(kind: str) -> str:
     return "unix:s.sock" if kind == "unix" else f"127.0.0.1:{free_port()}"
 
@@ -225,8 +236,9 @@ async def test_calls_are_spread_and_a_token_of_one_holds_in_all(
 
 
 async def test_what_is_revoked_at_one_is_refused_by_all(
-    tmp_path: Path, places: Path, text: str
+    tmp_path: Path, places: Path, store: dict[str, str]
 ) -> None:
+    text = configured("unix:s.sock", store=store)
     async with serving(tmp_path, places, text) as one, one.channels(12) as channels:
         token = await issue(channels[0])
         for channel in channels:
@@ -266,13 +278,32 @@ async def scraped_of_all(directory: Path) -> Samples:
         return samples
 
 
+async def test_a_refresh_token_is_traded_once_in_all_workers_together(
+    tmp_path: Path, places: Path, store: dict[str, str]
+) -> None:
+    """The second to use it gets nothing, and takes the whole family along."""
+    signer = {"name": "internal", "issuer": ISS, "keys": [{"generate": "ES256"}], "accept": True}
+    refreshing = {**signer, "refresh": {"lifetime": "1h", "grace": "0s"}}
+    text = configured("unix:s.sock", store=store, signers=[refreshing])
+    async with serving(tmp_path, places, text) as one, one.channels(6) as channels:
+        order = messages.IssueTokenRequest(subject="alice", with_refresh_token=True)
+        issued = await TokenServiceStub(channels[0]).IssueToken(order)
+        request = messages.RefreshTokenRequest(refresh_token=issued.refresh_token)
+        answers = await asyncio.gather(
+            *(TokenServiceStub(channel).RefreshToken(request) for channel in channels)
+        )
+        assert [answer.valid for answer in answers].count(True) == 1
+        for channel in channels:
+            assert not (await TokenServiceStub(channel).RefreshToken(request)).valid
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_proof_passes_once_in_all_workers_together(
-    tmp_path: Path, places: Path, transport: str
+    tmp_path: Path, places: Path, transport: str, store: dict[str, str]
 ) -> None:
     bound = json.dumps({"cnf": {"jkt": thumbprint()}})
     async with (
-        serving(tmp_path, places, configured("unix:s.sock", transport)) as one,
+        serving(tmp_path, places, configured("unix:s.sock", transport, store=store)) as one,
         one.channels(6) as channels,
     ):
         token = await issue(channels[0], claims_json=bound)
