@@ -23,7 +23,12 @@ import {
 } from "./issuing.js";
 import { reasonName } from "./reasons.js";
 import { isYes, type Token, timeOf, verdictOf } from "./token.js";
-import { type CallOptions, type Validation, validationRequest } from "./validation.js";
+import {
+  type CallOptions,
+  checkedDeadline,
+  type Validation,
+  validationRequest,
+} from "./validation.js";
 
 /** What every call of a client has in common. */
 export interface ClientOptions {
@@ -166,13 +171,6 @@ export class Client {
       [...secrets, caller ?? ""],
     );
   }
-}
-
-function checkedDeadline(deadlineMs: number): number {
-  if (!(deadlineMs > 0 && Number.isFinite(deadlineMs))) {
-    throw new RangeError(`deadlineMs must be a number above 0, not ${deadlineMs}`);
-  }
-  return deadlineMs;
 }
 
 function checkedToken(token: string): string {
