@@ -139,7 +139,11 @@ export class Client {
 
   /** The public keys of the configured signers: a JWK Set (RFC 7517) as JSON. */
   async jwks(options: CallOptions = {}): Promise<string> {
-    return (await this.#call(TokenService.method.getJwks, {}, options, [])).jwksJson;
+    const { jwksJson } = await this.#call(TokenService.method.getJwks, {}, options, []);
+    if (!jwksJson) {
+      throw new SidecarUnavailable("the answer holds no JWK Set");
+    }
+    return jwksJson;
   }
 
   /** Ends the channel. Calls that run may end; later ones end with SidecarUnavailable. */
