@@ -225,6 +225,9 @@ func (c *Client) Revoke(ctx context.Context, request *sidecarv1.RevokeTokenReque
 	if err != nil {
 		return time.Time{}, err
 	}
+	if answer.GetRevokeTime() == nil {
+		return time.Time{}, nonsense("a revocation without its time")
+	}
 	return timeFrom(answer.GetRevokeTime()), nil
 }
 

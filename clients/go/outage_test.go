@@ -180,6 +180,10 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		"neither refreshed nor refused": {&sidecarv1.RefreshTokenResponse{
 			Issued: &sidecarv1.IssueTokenResponse{Token: "token"},
 		}, refreshes},
+		"revoked at no time": {&sidecarv1.RevokeTokenResponse{}, func(client *jwtsidecar.Client) error {
+			_, err := client.Revoke(t.Context(), nil)
+			return err
+		}},
 		"keys that are no object": {&sidecarv1.GetJwksResponse{JwksJson: "[]"}, func(client *jwtsidecar.Client) error {
 			_, err := client.JWKS(t.Context())
 			return err

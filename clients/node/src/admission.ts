@@ -3,7 +3,12 @@
 import { bearerToken } from "./bearer.js";
 import type { Client } from "./client.js";
 import type { Token } from "./token.js";
-import { type CallOptions, type Requirements, validationRequest } from "./validation.js";
+import {
+  type CallOptions,
+  checkedDeadline,
+  type Requirements,
+  validationRequest,
+} from "./validation.js";
 
 /** What is demanded of every request. */
 export interface Admission extends Requirements, CallOptions {
@@ -18,10 +23,13 @@ type Gate = (request: object, authorization: readonly string[]) => Promise<void>
 
 /**
  * Checks the token in the values of Authorization, for a request that is known by an object;
- * rejects as Client.validate does. Throws TypeError at once where an option can't be.
+ * rejects as Client.validate does. Throws TypeError or RangeError at once where an option can't be.
  */
 export function gate(client: Client, asked: Requirements & CallOptions): Gate {
   validationRequest("", asked);
+  if (asked.deadlineMs !== undefined) {
+    checkedDeadline(asked.deadlineMs);
+  }
   return async (request, authorization) => {
     admitted.set(request, await client.validate(bearerToken(authorization), asked));
   };

@@ -23,7 +23,12 @@ import {
 } from "./issuing.js";
 import { reasonName } from "./reasons.js";
 import { isYes, type Token, timeOf, verdictOf } from "./token.js";
-import { type CallOptions, type Validation, validationRequest } from "./validation.js";
+import {
+  type CallOptions,
+  checkedDeadline,
+  type Validation,
+  validationRequest,
+} from "./validation.js";
 
 /** What every call of a client has in common. */
 export interface ClientOptions {
@@ -134,7 +139,11 @@ export class Client {
 
   /** The public keys of the configured signers: a JWK Set (RFC 7517) as JSON. */
   async jwks(options: CallOptions = {}): Promise<string> {
-    return (await this.#call(TokenService.method.getJwks, {}, options, [])).jwksJson;
+    const { jwksJson } = await this.#call(TokenService.method.getJwks, {}, options, []);
+    if (!jwksJson) {
+      throw new SidecarUnavailable("the answer holds no JWK Set");
+    }
+    return jwksJson;
   }
 
   /** Ends the channel. Calls that run may end; later ones end with SidecarUnavailable. */
@@ -166,13 +175,6 @@ export class Client {
       [...secrets, caller ?? ""],
     );
   }
-}
-
-function checkedDeadline(deadlineMs: number): number {
-  if (!(deadlineMs > 0 && Number.isFinite(deadlineMs))) {
-    throw new RangeError(`deadlineMs must be a number above 0, not ${deadlineMs}`);
-  }
-  return deadlineMs;
 }
 
 function checkedToken(token: string): string {

@@ -5,6 +5,7 @@ import { type Admission, gate } from "./admission.js";
 import type { Client } from "./client.js";
 import { denialOf, logFailure } from "./denial.js";
 import { TokenRefused } from "./errors.js";
+import { plain } from "./plain.js";
 
 export interface InterceptorOptions extends Admission {
   /** Methods that need no token, such as "/grpc.health.v1.Health/Check". Default: none. */
@@ -14,10 +15,11 @@ export interface InterceptorOptions extends Admission {
 /**
  * Lets calls through, of every kind of method, whose metadata has one `authorization` with a
  * token that passes; `tokenOf(call)` then gives the token. The handler of a call that is denied
- * is not run. Throws TypeError where an option can't be.
+ * is not run. Throws TypeError or RangeError where an option
+ * can't be.
  */
 export function interceptor(client: Client, options: InterceptorOptions = {}): ServerInterceptor {
-  const { withoutToken = [], log = logFailure, ...asked } = options;
+  const { withoutToken = [], log = logFailure, ...asked } = plain("options", options);
   const admit = gate(client, asked);
   const open = new Set(withoutToken);
   return (method, call) => {

@@ -1,5 +1,6 @@
 /** JSON that says all that was meant. */
 
+import { plain } from "./plain.js";
 import type { JsonValue } from "./token.js";
 
 /**
@@ -7,7 +8,7 @@ import type { JsonValue } from "./token.js";
  * it: a claim that is required to be undefined must not be one that is not required.
  */
 export function json(field: string, object: { readonly [name: string]: JsonValue }): string {
-  return JSON.stringify(object, (name, value: unknown) => {
+  return JSON.stringify(plain(field, object), (name, value: unknown) => {
     const kept = ["string", "boolean", "object"].includes(typeof value) || Number.isFinite(value);
     if (!kept) {
       throw new TypeError(`${field}: ${name} is no JSON value`);

@@ -5,6 +5,7 @@ import { type Admission, gate } from "./admission.js";
 import type { Client } from "./client.js";
 import { denialOf, logFailure } from "./denial.js";
 import { TokenRefused } from "./errors.js";
+import { plain } from "./plain.js";
 
 export interface MiddlewareOptions extends Admission {
   /** `realm` in WWW-Authenticate. Default: "jwt-sidecar". */
@@ -22,10 +23,11 @@ const RETRY_AFTER_SECONDS = "1";
 
 /**
  * Lets requests through that have one `Authorization: Bearer` header with a token that passes;
- * `tokenOf(request)` then gives the token. Throws TypeError where an option can't be.
+ * `tokenOf(request)` then gives the token. Throws TypeError or RangeError where an option
+ * can't be.
  */
 export function middleware(client: Client, options: MiddlewareOptions = {}): Middleware {
-  const { realm = "jwt-sidecar", log = logFailure, ...asked } = options;
+  const { realm = "jwt-sidecar", log = logFailure, ...asked } = plain("options", options);
   const admit = gate(client, asked);
   return async (request, response, next) => {
     try {

@@ -3,6 +3,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ValidateTokenRequestSchema } from "./gen/sidecar/v1/token_service_pb.js";
 import { json } from "./json.js";
+import { plain } from "./plain.js";
 import type { JsonValue } from "./token.js";
 
 /** What a token must be for a service to take it. */
@@ -57,26 +58,35 @@ const NAMES: ReadonlySet<string> = new Set<keyof Validation>([
 ]);
 
 /**
- * The request for a token. Throws TypeError for an option that is unknown or undefined: a
+ * The request for a token. Throws TypeError for an option that is unknown, undefined or null: a
  * requirement that is misspelt or not configured must not be one that is not made.
  */
 export function validationRequest(
   token: string,
   asked: Validation,
 ): MessageInitShape<typeof ValidateTokenRequestSchema> {
-  for (const [name, value] of Object.entries(asked)) {
-    if (!NAMES.has(name) || value === undefined) {
-      throw new TypeError(`${name} is ${NAMES.has(name) ? "undefined" : "no option"}`);
+  for (const [name, value] of Object.entries(plain("what is asked", asked))) {
+    if (!NAMES.has(name) || value === undefined || value === null) {
+      throw new TypeError(`${name} is ${NAMES.has(name) ? value : "no option"}`);
     }
   }
   const { issuerName = "", audiences = [], scopes = [], clientAddress = "" } = asked;
+  const { requiredClaims } = asked;
   return {
     token,
     issuerName,
     audiences: [...audiences],
     scopes: [...scopes],
-    requiredClaimsJson: asked.requiredClaims ? json("requiredClaims", asked.requiredClaims) : "",
+    requiredClaimsJson: requiredClaims === undefined ? "" : json("requiredClaims", requiredClaims),
     clientAddress,
     ...(asked.proof && { proof: asked.proof }),
   };
+}
+
+/** The deadline; throws RangeError where it can't be. */
+export function checkedDeadline(deadlineMs: number): number {
+  if (!(deadlineMs > 0 && Number.isFinite(deadlineMs))) {
+    throw new RangeError(`deadlineMs must be a number above 0, not ${deadlineMs}`);
+  }
+  return deadlineMs;
 }

@@ -100,6 +100,12 @@ test("the service config is that of every client", () => {
   assert.deepEqual(SERVICE_CONFIG, TABLE.service_config);
 });
 
+class Settings {
+  get scopes() {
+    return ["orders:read"];
+  }
+}
+
 suite("what can't be asked is a TypeError, and not a requirement less", () => {
   const client = new Client("127.0.0.1:1");
   after(() => client.close());
@@ -107,6 +113,12 @@ suite("what can't be asked is a TypeError, and not a requirement less", () => {
   const asked: [string, object][] = [
     ["an unknown option", { scope: ["orders:read"] }],
     ["an undefined option", { scopes: undefined }],
+    ["an option that is null", { issuerName: null }],
+    ["no claims where there should be some", { requiredClaims: null }],
+    ["claims in a Map, which is {} in JSON", { requiredClaims: new Map([["tenant", "a"]]) }],
+    ["claims that are inherited", { requiredClaims: Object.create({ tenant: "a" }) }],
+    ["claims by getters of a class", { requiredClaims: new Settings() }],
+    ["options by getters of a class", new Settings()],
     ["an undefined claim", { requiredClaims: { tenant: undefined } }],
     ["an undefined claim within another", { requiredClaims: { a: { b: undefined } } }],
     ["a claim that is no JSON", { requiredClaims: { tenant: Number.NaN } }],

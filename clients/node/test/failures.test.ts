@@ -147,47 +147,60 @@ async function recovered(client: Client) {
   }
 }
 
-suite("what is UNAVAILABLE is asked", () => {
-  const asked = {
-    ValidateToken: [(client: Client) => client.validate("a"), 3],
-    ExplainToken: [(client: Client) => client.explain("a"), 3],
-    IssueToken: [(client: Client) => client.issue(), 3],
-    RevokeToken: [(client: Client) => client.revoke({ token: "a" }), 3],
-    GetJwks: [(client: Client) => client.jwks(), 3],
-    RefreshToken: [(client: Client) => client.refresh("a"), 1],
-  } as const;
+const METHODS = {
+  ValidateToken: [(client: Client) => client.validate("a"), 3],
+  ExplainToken: [(client: Client) => client.explain("a"), 3],
+  IssueToken: [(client: Client) => client.issue(), 3],
+  RevokeToken: [(client: Client) => client.revoke({ token: "a" }), 3],
+  GetJwks: [(client: Client) => client.jwks(), 3],
+  RefreshToken: [(client: Client) => client.refresh("a"), 1],
+} as const;
 
-  for (const [method, [ask, times]] of Object.entries(asked)) {
+type Reply = (error: object | null, answer?: Buffer) => void;
+
+/** A client of a server that has this one method. */
+async function clientOfServer(t: TestContext, method: string, handle: (reply: Reply) => void) {
+  const server = new Server();
+  const bytes = (value: Buffer) => value;
+  const named = {
+    path: `/sidecar.v1.TokenService/${method}`,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: bytes,
+    requestDeserialize: bytes,
+    responseSerialize: bytes,
+    responseDeserialize: bytes,
+  };
+  const handler = (_: unknown, reply: Reply) => handle(reply);
+  server.addService({ [method]: named }, { [method]: handler });
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
+      error ? reject(error) : resolve(port),
+    ),
+  );
+  t.after(() => server.forceShutdown());
+  return clientOf(t, `127.0.0.1:${port}`, PATIENT_MS);
+}
+
+suite("what is UNAVAILABLE is asked", () => {
+  for (const [method, [ask, times]] of Object.entries(METHODS)) {
     test(`${times} times: ${method}`, async (t) => {
       let attempts = 0;
-      const server = new Server();
-      const bytes = (value: Buffer) => value;
-      const named = {
-        path: `/sidecar.v1.TokenService/${method}`,
-        requestStream: false,
-        responseStream: false,
-        requestSerialize: bytes,
-        requestDeserialize: bytes,
-        responseSerialize: bytes,
-        responseDeserialize: bytes,
-      };
-      server.addService(
-        { [method]: named },
-        {
-          [method]: (_: unknown, answer: (error: object) => void) => {
-            attempts += 1;
-            answer({ code: status.UNAVAILABLE, details: "why" });
-          },
-        },
-      );
-      const port = await new Promise<number>((resolve, reject) =>
-        server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-          error ? reject(error) : resolve(port),
-        ),
-      );
-      t.after(() => server.forceShutdown());
-      await assert.rejects(ask(clientOf(t, `127.0.0.1:${port}`, PATIENT_MS)), SidecarUnavailable);
+      const client = await clientOfServer(t, method, (reply) => {
+        attempts += 1;
+        reply({ code: status.UNAVAILABLE, details: "why" });
+      });
+      await assertUnavailable(ask(client));
       assert.equal(attempts, times);
+    });
+  }
+});
+
+suite("an answer with nothing in it is none", () => {
+  for (const [method, [ask]] of Object.entries(METHODS)) {
+    test(method, async (t) => {
+      const client = await clientOfServer(t, method, (reply) => reply(null, Buffer.of()));
+      await assertUnavailable(ask(client));
     });
   }
 });

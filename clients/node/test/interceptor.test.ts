@@ -294,6 +294,16 @@ suite("the interceptor", () => {
     });
   }
 
+  test("options of which a copy has nothing are a TypeError at once", () => {
+    for (const options of [new Map([["scopes", ["a"]]]), Object.create({ scopes: ["a"] })]) {
+      assert.throws(() => interceptor(client, options), TypeError);
+    }
+  });
+
+  test("a deadline that can't be is a RangeError at once", () => {
+    assert.throws(() => interceptor(client, { deadlineMs: 0 }), RangeError);
+  });
+
   test("an option that is unknown or undefined is a TypeError at once", () => {
     for (const wrong of [{ scope: ["a"] }, { scopes: undefined }, { realm: "shop" }]) {
       assert.throws(() => interceptor(client, wrong as object), TypeError);

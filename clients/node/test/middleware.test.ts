@@ -148,6 +148,16 @@ suite("what else holds of the middleware", () => {
   const client = new Client("unix:/nonexistent/sidecar.sock");
   after(() => client.close());
 
+  test("options of which a copy has nothing are a TypeError at once", () => {
+    for (const options of [new Map([["scopes", ["a"]]]), Object.create({ scopes: ["a"] })]) {
+      assert.throws(() => middleware(client, options), TypeError);
+    }
+  });
+
+  test("a deadline that can't be is a RangeError at once", () => {
+    assert.throws(() => middleware(client, { deadlineMs: 0 }), RangeError);
+  });
+
   test("an option that is unknown or undefined is a TypeError at once", () => {
     for (const options of [{ scope: ["a"] }, { scopes: undefined }, { audience: "orders" }]) {
       assert.throws(() => middleware(client, options as object), TypeError);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, suite, test } from "node:test";
 import { temporary } from "./processes";
@@ -46,24 +46,41 @@ suite("the packed package", () => {
     return execFileSync(process.execPath, [file], { cwd: folder, encoding: "utf8" }).trim();
   }
 
-  /** Compiles with types, as strictly as can be, and runs. */
-  function compiled(name: string, text: string): string {
+  /** Compiles with types, as strictly as can be, and gives the file that runs. */
+  function compiled(name: string, text: string, ...more: string[]): string {
     const file = written(name, text);
     const tsc = path.join(FOLDER, "node_modules/.bin/tsc");
     const strict = ["--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"];
-    const options = ["--module", "nodenext", "--target", "es2022", "--types", "node"];
-    execFileSync(tsc, [file, ...strict, ...options], { cwd: folder, stdio: "pipe" });
-    return run(file.replace(/ts$/, "js"));
+    const options = ["--module", "nodenext", "--target", "es2022", "--types", "node", ...more];
+    execFileSync(tsc, [file, ...strict, ...options], { cwd: folder, encoding: "utf8" });
+    return file.replace(/ts$/, "js");
   }
 
   test("is imported, with types", () => {
     const head = `import { Client, SidecarUnavailable } from "@jwt-sidecar/client";`;
-    assert.equal(compiled("imports.mts", head + PROGRAM), "true");
+    assert.equal(run(compiled("imports.mts", head + PROGRAM)), "true");
   });
 
   test("is required, with types", () => {
     const head = `import { Client, SidecarUnavailable } from "@jwt-sidecar/client";`;
-    assert.equal(compiled("requires.cts", head + PROGRAM), "true");
+    assert.equal(run(compiled("requires.cts", head + PROGRAM)), "true");
+  });
+
+  test("has a page whose code compiles as it stands there", () => {
+    const page = readFileSync(path.join(FOLDER, "README.md"), "utf8");
+    const [first, ...others] = [...page.matchAll(/^```js\n(.*?)^```/gms)].map((one) => one[1]);
+    // What a service has of its own.
+    const around = `
+      import { Server } from "@grpc/grpc-js";
+      import { interceptor, TokenRefused } from "@jwt-sidecar/client";
+      import type { Express } from "express";
+      declare const app: Express;
+      declare const text: string;
+      declare function ordersOf(subject: string): string[];
+    `;
+    const functions = others.map((block, at) => `export const f${at} = async () => {\n${block}};`);
+    compiled("page.mts", [around, first, ...functions].join("\n"), "--noImplicitAny", "false");
+    assert.equal(others.length, 4);
   });
 
   test("has the same names and classes, imported and required", () => {

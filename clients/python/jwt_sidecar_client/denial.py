@@ -1,6 +1,7 @@
 """What the caller of a service is told when its request may not pass.
 
-Of SidecarUnavailable and CallRejected it learns nothing of the inside; their cause is logged.
+Of SidecarUnavailable, CallRejected and a mistake of the service it learns nothing of the inside;
+their cause is logged.
 """
 
 import logging
@@ -44,15 +45,19 @@ def http_denial(error: SidecarError, realm: str) -> HttpDenial:
     return HttpDenial(error.http_status, headers, content)
 
 
-def grpc_denial(error: SidecarError) -> tuple[grpc.StatusCode, str]:
-    """The status and its message for a call that ended so."""
+def grpc_denial(error: Exception) -> tuple[grpc.StatusCode, str]:
+    """The status and its message for a call that ended so.
+
+    gRPC itself would tell the caller the text of an exception, such as one of `caller_token`.
+    """
     if isinstance(error, TokenRefused):
         return error.grpc_status, f"{error.reason}: {error.message}"
-    return error.grpc_status, _told(error)[1]
+    status = error.grpc_status if isinstance(error, SidecarError) else grpc.StatusCode.INTERNAL
+    return status, _told(error)[1]
 
 
-def _told(error: SidecarError) -> tuple[str, str]:
-    _LOG.error("a token can't be checked: %s", error)
+def _told(error: Exception) -> tuple[str, str]:
+    _LOG.error("a token can't be checked: %s: %s", type(error).__name__, error)
     if isinstance(error, SidecarUnavailable):
         return "sidecar_unavailable", "the token can't be checked now"
     return "internal_error", "the token can't be checked"

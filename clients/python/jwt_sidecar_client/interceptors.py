@@ -13,7 +13,6 @@ from jwt_sidecar_client.aio import AsyncClient
 from jwt_sidecar_client.bearer import bearer_token
 from jwt_sidecar_client.client import Client
 from jwt_sidecar_client.denial import grpc_denial
-from jwt_sidecar_client.errors import SidecarError
 from jwt_sidecar_client.request import standing, texts
 from jwt_sidecar_client.token import Token
 
@@ -78,7 +77,7 @@ class TokenInterceptor(grpc.ServerInterceptor):
             def guarded(request: Any, context: grpc.ServicerContext, *more: Any) -> Any:
                 try:
                     token = self._client.validate(_shown(handler_call_details), **self._demands)
-                except SidecarError as error:
+                except Exception as error:
                     context.abort(*grpc_denial(error))
                 _CURRENT.set(token)  # gRPC runs every call in a context of its own
                 return behavior(request, context, *more)
@@ -120,7 +119,7 @@ class AsyncTokenInterceptor(grpc.aio.ServerInterceptor):
             return await continuation(handler_call_details)
         try:
             token = await self._client.validate(_shown(handler_call_details), **self._demands)
-        except SidecarError as error:
+        except Exception as error:
             denial = grpc_denial(error)
         else:
             _CURRENT.set(token)

@@ -119,7 +119,7 @@ def validation(
     """The question whether a token may pass."""
     return messages.ValidateTokenRequest(
         token=sendable(token),
-        issuer_name=issuer_name,
+        issuer_name=_issuer(issuer_name),
         audiences=texts("audiences", audiences),
         scopes=texts("scopes", scopes),
         required_claims_json=_json(required_claims),
@@ -137,7 +137,7 @@ def standing(
 ) -> Demands:
     """Demands of many tokens: copies, so that none is gone or another at the second one."""
     return {
-        "issuer_name": issuer_name,
+        "issuer_name": _issuer(issuer_name),
         "audiences": texts("audiences", audiences),
         "scopes": texts("scopes", scopes),
         "required_claims": copy.deepcopy(dict(required_claims or {})),
@@ -232,6 +232,13 @@ def texts(name: str, values: Iterable[str]) -> tuple[str, ...]:
     if isinstance(values, str):
         raise TypeError(f"{name} must be several texts, such as a list, and not one text")
     return tuple(values)
+
+
+def _issuer(name: str) -> str:
+    """The name; None, such as of a variable that is not set, would be a demand that nobody made."""
+    if not isinstance(name, str):
+        raise TypeError("issuer_name must be a text")
+    return name
 
 
 def _proof(proof: Proof) -> messages.ProofOfPossession:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
 from types import MappingProxyType
@@ -41,6 +41,10 @@ class Token:
     def claims(self) -> Mapping[str, Any]:
         """The claims set; read-only to its leaves, with tuples for arrays."""
         return _claims(self.claims_json)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The claims are read anew: a read-only mapping can't be pickled or copied.
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,10 @@ def service(handlers: object) -> grpc.GenericRpcHandler:
 @asynccontextmanager
 async def serving(server: str, sidecar: str, **options: Any) -> AsyncIterator[grpc.Channel]:
     """A channel to a server with one thread or one loop that asks this sidecar."""
-    timeout = options.pop("timeout", 10)
+    own: dict[str, Any] = {"timeout": 10, "caller_token": None}
+    own |= {name: options.pop(name) for name in tuple(options) if name in own}
     if server == "threads":
-        with Client(sidecar, timeout=timeout) as client:
+        with Client(sidecar, **own) as client:
             threads = ThreadPoolExecutor(1)
             sync = grpc.server(threads, interceptors=[TokenInterceptor(client, **options)])
             sync.add_generic_rpc_handlers([service(Handlers())])
@@ -110,7 +111,7 @@ async def serving(server: str, sidecar: str, **options: Any) -> AsyncIterator[gr
                 await asyncio.to_thread(sync.stop(None).wait)
                 threads.shutdown()
     else:
-        async with AsyncClient(sidecar, timeout=timeout) as client_of_loop:
+        async with AsyncClient(sidecar, **own) as client_of_loop:
             aio = grpc.aio.server(interceptors=[AsyncTokenInterceptor(client_of_loop, **options)])
             aio.add_generic_rpc_handlers([service(AsyncHandlers())])
             port = aio.add_insecure_port("127.0.0.1:0")
@@ -199,6 +200,20 @@ async def test_without_a_sidecar_no_call_passes(server: str, kind: str) -> None:
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         error = await denied(channel, kind)  # which needs no sidecar to be seen
         assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+@each_server
+@each_kind
+async def test_of_a_mistake_of_the_service_the_caller_learns_nothing(
+    server: str, kind: str, scripted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable() -> str:
+        raise FileNotFoundError("/run/secrets/inside")
+
+    async with serving(server, scripted, caller_token=unreadable) as channel:
+        error = await denied(channel, kind, "Bearer valid")
+    assert (error.code().name, error.details()) == ("INTERNAL", "the token can't be checked")
+    assert "/run/secrets/inside" in caplog.text
 
 
 @each_server

@@ -81,6 +81,13 @@ def test_one_text_is_no_list_of_letters(name: str) -> None:
         request.validation("a.b.c", **{name: "orders"})  # type: ignore[arg-type]
 
 
+def test_an_issuer_that_is_not_configured_is_not_any_issuer(client: Client) -> None:
+    with pytest.raises(TypeError, match="issuer_name"):
+        client.validate("valid", issuer_name=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="issuer_name"):
+        request.standing(issuer_name=None)  # type: ignore[arg-type]
+
+
 def test_a_token_that_is_no_string_is_no_question(client: Client) -> None:
     for token in (None, b"valid"):
         with pytest.raises(TypeError):
@@ -108,6 +115,14 @@ def test_nobody_changes_a_token() -> None:
     assert hash(token) == hash(dataclasses.replace(token))
     assert token == dataclasses.replace(token)
     assert dataclasses.asdict(token)["claims_json"] == token.claims_json
+
+
+def test_a_token_can_go_to_another_process() -> None:
+    token = Token(subject="alice", claims_json='{"roles":["admin"]}')
+    assert token.claims["roles"] == ("admin",)
+    other = pickle.loads(pickle.dumps(token))  # noqa: S301 # our own token
+    assert other == token
+    assert other.claims == token.claims
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ final class BearerToken {
   private static final Pattern CREDENTIALS =
       Pattern.compile("([!#$%&'*+.^_`|~0-9A-Za-z-]+)(.*)", Pattern.DOTALL);
 
-  private static final Pattern SPACES_AND_TOKEN = Pattern.compile(" +([A-Za-z0-9._~+/-]+=*)");
+  private static final Pattern TOKEN = Pattern.compile("[A-Za-z0-9._~+/-]+=*");
+  private static final Pattern SPACES_AND_TOKEN = Pattern.compile(" +(" + TOKEN + ")");
 
   private BearerToken() {}
 
@@ -39,6 +40,11 @@ final class BearerToken {
       throw malformed("the Authorization header is not Bearer, spaces and a token", required);
     }
     return token.group(1);
+  }
+
+  /** Whether the text is RFC 6750's {@code b64token}. */
+  static boolean isToken(String text) {
+    return TOKEN.matcher(text).matches();
   }
 
   private static TokenRefusedException malformed(String explanation, Requirements required) {

@@ -21,12 +21,22 @@ final class CallerToken extends CallCredentials {
         () -> {
           Metadata headers = new Metadata();
           try {
-            headers.put(BearerToken.METADATA, "Bearer " + token.call());
+            headers.put(BearerToken.METADATA, "Bearer " + called());
           } catch (Exception e) {
             applier.fail(Status.UNAUTHENTICATED.withCause(e));
             return;
           }
           applier.apply(headers);
         });
+  }
+
+  /** Looked at here, since gRPC would leave out what it can't send, and log it. */
+  private String called() throws Exception {
+    String called = token.call();
+    if (called == null || !BearerToken.isToken(called)) {
+      throw new IllegalArgumentException(
+          "the caller token is not a token alone, without spaces or line ends");
+    }
+    return called;
   }
 }

@@ -276,8 +276,9 @@ public final class Client implements AutoCloseable {
     }
 
     /**
-     * The token that the sidecar's listener asks of its callers. Asked for at each call, so that it
-     * may change; where that fails, the call ends with {@link CallRejectedException}.
+     * The token that the sidecar's listener asks of its callers, alone: without a line end. Asked
+     * for at each call, so that it may change; where that fails, or gives none, the call ends with
+     * {@link CallRejectedException}.
      */
     public Builder callerToken(Callable<String> token) {
       options = options.withCallCredentials(new CallerToken(Objects.requireNonNull(token)));

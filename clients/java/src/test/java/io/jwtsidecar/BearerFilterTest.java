@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import jakarta.servlet.DispatcherType;
+import jakarta.servlet.ServletException;
 import jakarta.servlet.http.HttpServlet;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
@@ -60,6 +61,18 @@ class BearerFilterTest {
     }
   }
 
+  /** Needs no token, and hands each request on to a path that does. */
+  private static final class Entrance extends HttpServlet {
+
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    protected void doGet(HttpServletRequest request, HttpServletResponse response)
+        throws IOException, ServletException {
+      request.getRequestDispatcher(request.getParameter("to")).forward(request, response);
+    }
+  }
+
   @BeforeAll
   static void serve() throws Exception {
     SERVER.addConnector(new ServerConnector(SERVER));
@@ -68,6 +81,11 @@ class BearerFilterTest {
     cases().forEach(row -> context.addFilter(filter(row), path(row), REQUESTS));
     context.addFilter(
         new FilterHolder(new BearerFilter(CLIENT, Table.realm())), "/headers", REQUESTS);
+    context.addServlet(new ServletHolder(new Entrance()), "/entrance");
+    context.addFilter(
+        new FilterHolder(new BearerFilter(CLIENT, Table.realm())),
+        "/forwarded",
+        EnumSet.allOf(DispatcherType.class));
     SERVER.setHandler(context);
     SERVER.start();
   }
@@ -130,6 +148,17 @@ class BearerFilterTest {
     assertEquals(401, response.statusCode());
     assertTrue(response.body().contains("\"REASON_" + row.reason() + "\""), response.body());
     assertFalse(response.headers().firstValue("WWW-Authenticate").orElse("").isEmpty());
+  }
+
+  @Test
+  void checksWhatIsForwardedWhereItIsMappedForThat() throws Exception {
+    assertEquals(401, get("/entrance?to=/forwarded", List.of()).statusCode());
+    assertEquals(200, get("/entrance?to=/forwarded", List.of("Bearer valid")).statusCode());
+  }
+
+  @Test
+  void givesNoTokenToWhatItDidNotSee() throws Exception {
+    assertEquals(500, get("/entrance?to=/headers", List.of("Bearer valid")).statusCode());
   }
 
   @Test

@@ -26,6 +26,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.NullSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What follows from what a sidecar answers, case by case. */
 class ValidateTest {
@@ -50,6 +52,26 @@ class ValidateTest {
   void givesATokenOrEndsAsTheTableSays(Table.Case row) {
     String token = row.token("validate");
     check(row, token, client -> client.validate(token, row.requirements()));
+  }
+
+  @ParameterizedTest
+  @NullSource
+  @ValueSource(
+      strings = {"a.caller.token\n", "a.caller.token a.caller.token", "a.caller.t\u00f6ken", ""})
+  void aCallerTokenThatIsNoneIsNeitherSentNorShown(String caller) {
+    try (Client careless =
+        Client.builder()
+            .address(Sidecar.scripted().address())
+            .deadline(Duration.ofSeconds(10))
+            .callerToken(() -> caller)
+            .build()) {
+      CallRejectedException rejected =
+          assertThrows(CallRejectedException.class, () -> careless.validate("valid"));
+      assertEquals(Status.Code.UNAUTHENTICATED, rejected.code());
+      StringWriter told = new StringWriter();
+      rejected.printStackTrace(new PrintWriter(told));
+      assertFalse(told.toString().contains("a.caller"), told.toString());
+    }
   }
 
   @ParameterizedTest
