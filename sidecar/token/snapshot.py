@@ -178,7 +178,8 @@ class Snapshot:
     signers: Mapping[str, Signer] = field(default_factory=dict)
     limits: Limits = Limits()
     mark: object = field(default_factory=object, init=False, repr=False, compare=False)
-    """Its own: what was judged by this snapshot is known by it, without keeping all of it."""
+    """What passed by this snapshot is known by it, without keeping all of it. Its own, but for that
+    of one with the very same keys."""
 
     @classmethod
     def of(
@@ -200,9 +201,14 @@ class Snapshot:
     def with_keys(
         self, name: str, keys: KeySet | None, problem: str, fetch_time: float | None = None
     ) -> "Snapshot":
-        """The same configuration with other keys for one issuer."""
-        issuer = replace(self.issuers[name], keys=keys, problem=problem, fetch_time=fetch_time)
-        return self._with_issuer(issuer)
+        """The same configuration with other keys for one issuer, or with news of the same."""
+        before = self.issuers[name]
+        issuer = replace(before, keys=keys, problem=problem, fetch_time=fetch_time)
+        other = self._with_issuer(issuer)
+        if keys is before.keys:
+            # What passes by the one passes by the other; refusals alone tell of the rest.
+            object.__setattr__(other, "mark", self.mark)
+        return other
 
     def with_signer(self, signer: Signer, accepted: Issuer | None) -> "Snapshot":
         """The same configuration with other keys for one signer, and for the issuer that it is."""

@@ -100,9 +100,8 @@ def remember_nothing(one: Judge) -> None:
 
 
 def publish(one: Judge) -> None:
-    """The very same keys."""
-    keys = one.engine.snapshot.issuers["corp"].keys
-    one.engine.snapshot = one.engine.snapshot.with_keys("corp", keys, "")
+    """The same key, as another set has it."""
+    one.engine.snapshot = one.engine.snapshot.with_keys("corp", key_set(), "")
 
 
 def at(seconds: float) -> Callable[[Judge], None]:
@@ -163,6 +162,21 @@ async def test_nor_is_a_refresh_token_traded_by_it() -> None:
     one.engine.revocations = cast("Any", object())
     await one.engine.refresh("token", ())
     assert unknown == ["the store has not answered since"]
+
+
+@pytest.mark.parametrize(
+    "problem", [pytest.param("", id="not modified"), pytest.param("answers 500", id="in vain")]
+)
+async def test_a_fetch_that_leaves_the_keys_as_they_are_leaves_answers_too(problem: str) -> None:
+    """With a hundred issuers there is one every few seconds."""
+    one = judge()
+    await one.decide_and_keep()
+    snapshot = one.engine.snapshot
+    keys = snapshot.issuers["corp"].keys
+    one.engine.snapshot = snapshot.with_keys("corp", keys, problem, NOW)
+    assert one.again() == Kept("corp", b"yes")
+    one.engine.snapshot = one.engine.snapshot.with_keys("corp", None, problem)
+    assert one.again() is None
 
 
 @pytest.mark.parametrize(
