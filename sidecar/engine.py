@@ -45,8 +45,8 @@ Place = Callable[[], AbstractContextManager[None]]
 MOST_WAITED: Final = 10.0
 """Seconds that a call waits for keys and answers at most."""
 WAITED_SHARE: Final = 0.8
-"""Of a call's own time: the answer must be there before the caller gives up, since some take a
-deadline that passed for a yes."""
+"""The part of a call's own time that it waits at most: the answer must be there before the caller
+gives up, as to some callers a deadline that has passed is a yes."""
 
 CONCURRENT_CALLS: Final = 2000
 """Calls at work, where no setting says how many."""
@@ -162,7 +162,7 @@ class Engine:
     def keep(self, token: str, asked: object | None, verdict: Verdict, answer: bytes) -> None:
         """Has an answer given `again`, where the token passed and nothing speaks against it.
 
-        None is asked but once.
+        `asked` is None where the same will hardly be asked again: then nothing is kept.
         """
         if asked is None or self.seen_tokens is None:
             return
@@ -277,7 +277,7 @@ class Engine:
         return family, self._now()
 
     def _all_revoked(self) -> Revoked | None:
-        """What is revoked; where that is too old to judge by, it says so."""
+        """What is revoked; told the time first, as it refuses all tokens once it is too old."""
         if self.revoked is not None:
             self.revoked.look(self._clock())
         return self.revoked

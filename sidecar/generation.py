@@ -64,11 +64,11 @@ class Generation:
         self._fetch: Callable[[Issuer, State | None], None]
 
     async def prepare(self, store: Store, before: "Generation | None" = None) -> None:
-        """Has the generated keys made, and those fetched that the one before does not have.
+        """Has keys generated, and those fetched that the generation before does not have.
 
-        Waits for the latter as long as a reload may, where there is one before. Raises StoreFailed;
-        then it is to be closed. But a start goes on without a Redis that is away, and generated
-        keys are there when it is.
+        At a start, where there is none before, nothing that is fetched is waited for, and a Redis
+        that is away neither: the generated keys come when it does. At a reload the fetches may take
+        MOST_WAITED. Raises StoreFailed; then this generation is to be closed.
         """
         self._warn_of_loss(store)
         self._open_subjects(before)

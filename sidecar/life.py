@@ -13,8 +13,9 @@ from sidecar.serve import Sidecar, first
 from sidecar.token.words import duration
 
 _SWITCH: Final = 0.0005
-"""Seconds after which the event loop lets a thread that brings calls go on. Python's own are 5 ms,
-which a token that is known would wait for behind others that are verified."""
+"""Seconds after which a thread that runs gives way to one that waits. Calls come in by threads of
+the gRPC library: with Python's default, 5 ms, one about a known token would wait so long to be let
+in while the event loop verifies others."""
 
 log = logging.getLogger(__name__)
 

@@ -212,7 +212,7 @@ class Sidecar:
         raise _CantChange("its files change while they are read; it is read again when they rest")
 
     async def _change(self, configuration: Configuration) -> None:
-        """To the next generation; raises before anything that serves is touched."""
+        """Goes on with the next generation; raises before anything that serves is touched."""
         old, settings = self._generation, self._placed(configuration.settings)
         if problem := unchangeable(fixed(old.settings), fixed(configuration.settings)):
             raise _CantChange(problem)
