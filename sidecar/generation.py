@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from sidecar.aiohttp_import import without_certificates
 from sidecar.config.issuers import Issuer
 from sidecar.config.load import Configuration, public_hash
 from sidecar.config.policy import policy_of
 from sidecar.config.signers import Signer
 from sidecar.config.snapshot import build, build_signer
-from sidecar.leaner import without_certificates
 from sidecar.state.store import Store
 from sidecar.token.keyset import KeySet
 from sidecar.token.snapshot import GeneratedKeys, Snapshot
