@@ -37,7 +37,7 @@ class Answers:
 
 
 class WithFound:
-    """What was found out for one call, before what is at hand for all."""
+    """The answers that were found out for one call; for other questions, those at hand for all."""
 
     def __init__(self, found: Mapping[Question[Any], Any], others: Outside) -> None:
         self._found = found

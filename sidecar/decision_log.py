@@ -39,7 +39,7 @@ class Limit:
         self._left: dict[Reason, tuple[float, float, int]] = {}
 
     def admit(self, reason: Reason, now: float) -> int | None:
-        """Of how many before it this line is the first; None where it is not to be written."""
+        """How many lines were left out since the last one; None: this one is to be left out too."""
         credit, last, left_out = self._left.get(reason, (float(BURST), now, 0))
         credit = min(float(BURST), credit + max(0.0, now - last) * PER_SECOND)
         if credit < 1.0:
@@ -63,9 +63,10 @@ class DecisionLog:
     def decided(
         self, surface: str, verdict: Verdict | None, seconds: float, about: Callable[[], About]
     ) -> None:
-        """Writes a decision that took so long, if it is to be written; None passed without token.
+        """Writes a decision that took so long, if it is to be written.
 
-        `about` is called only then.
+        A `verdict` of None: the request passed without a token. `about` is called only for what is
+        written.
         """
         if isinstance(verdict, Refusal):
             if self.refused:

@@ -45,8 +45,8 @@ Place = Callable[[], AbstractContextManager[None]]
 MOST_WAITED: Final = 10.0
 """Seconds that a call waits for keys and answers at most."""
 WAITED_SHARE: Final = 0.8
-"""Of a call's own time: the answer must be there before the caller gives up, since some take a
-deadline that passed for a yes."""
+"""The part of a call's own time that it waits at most: the answer must be there before the caller
+gives up, as to some callers a deadline that has passed is a yes."""
 
 CONCURRENT_CALLS: Final = 2000
 """Calls at work, where no setting says how many."""
@@ -150,19 +150,19 @@ class Engine:
             return None
         if len(token) > self.snapshot.limits.token_bytes:
             return None
-        revoked = self._all_revoked()
+        known = self._all_revoked()
         return self.seen_tokens.verified.again(
             digest_of(token),
             asked,
             self.snapshot.mark,
-            revoked.state if revoked is not None else 0,
+            known.state if known is not None else 0,
             self._now(),
         )
 
     def keep(self, token: str, asked: object | None, verdict: Verdict, answer: bytes) -> None:
         """Has an answer given `again`, where the token passed and nothing speaks against it.
 
-        None is asked but once.
+        `asked` is None where the same will hardly be asked again: then nothing is kept.
         """
         if asked is None or self.seen_tokens is None:
             return
@@ -216,10 +216,7 @@ class Engine:
 
     async def _decided(self, request: Request, ends: float, place: Place = nullcontext) -> Verdict:
         try:
-            verdict = await self._answered(self._validate, request, ends, place)
-            if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends, place):
-                verdict = await self._answered(self._validate, request, ends, place)
-            return verdict
+            return await self._judged(self._validate, request, ends, place)
         except CallFailed:
             raise
         except Exception:
@@ -237,11 +234,7 @@ class Engine:
 
     async def _explained(self, request: Request, ends: float) -> Explanation:
         try:
-            explanation = await self._answered(self._explain, request, ends)
-            verdict = explanation.verdict
-            if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends):
-                explanation = await self._answered(self._explain, request, ends)
-            return explanation
+            return await self._judged(self._explain, request, ends)
         except CallFailed:
             raise
         except Exception:
@@ -259,7 +252,7 @@ class Engine:
             if isinstance(target, WholeToken):
                 revocation = await self._of_token(target, self._end(deadline))
             else:
-                revocation = await self._answered(self._revoked, target, self._end(deadline))
+                revocation = await self._answered(self._of_reference, target, self._end(deadline))
             await self._durable_revocations().revoke(revocation)
         self.metrics.revocations[revocation.kind.value] += 1
         return revocation, self._now()
@@ -284,12 +277,12 @@ class Engine:
         return family, self._now()
 
     def _all_revoked(self) -> Revoked | None:
-        """What is revoked; where that is too old to judge by, it says so."""
+        """What is revoked; told the time first, as it refuses all tokens once it is too old."""
         if self.revoked is not None:
             self.revoked.look(self._clock())
         return self.revoked
 
-    def _revoked(self, target: Reference, outside: Outside) -> Revocation:
+    def _of_reference(self, target: Reference, outside: Outside) -> Revocation:
         return revoked(target, self.snapshot, self._now(), outside)
 
     def _durable_revocations(self) -> Revocations:
@@ -298,10 +291,7 @@ class Engine:
         return self.revocations
 
     async def _of_token(self, target: WholeToken, ends: float) -> Revocation:
-        request = Request(target.token)
-        found = await self._answered(self._revocation_of, request, ends)
-        if isinstance(found, Refusal) and await self._other_keys(found, ends):
-            found = await self._answered(self._revocation_of, request, ends)
+        found = await self._judged(self._revocation_of, Request(target.token), ends)
         if isinstance(found, Revocation):
             return found
         again = found.reason in {Reason.KEYS_UNAVAILABLE, Reason.STATE_UNAVAILABLE}
@@ -323,11 +313,25 @@ class Engine:
         )
 
     def _explain(self, request: Request, outside: Outside) -> Explanation:
-        revoked = self._all_revoked()
-        return explain(request, self.snapshot, self._now(), self.used_proofs, outside, revoked)
+        known = self._all_revoked()
+        return explain(request, self.snapshot, self._now(), self.used_proofs, outside, known)
 
     def _revocation_of(self, request: Request, outside: Outside) -> Revocation | Refusal:
         return revocation_of(request, self.snapshot, self._now(), outside)
+
+    async def _judged(
+        self,
+        judge: Callable[[Request, Outside], T],
+        request: Request,
+        ends: float,
+        place: Place = nullcontext,
+    ) -> T:
+        """What `judge` says of a token; asked once more where it lacks keys and others came."""
+        judgement = await self._answered(judge, request, ends, place)
+        verdict = judgement.verdict if isinstance(judgement, Explanation) else judgement
+        if isinstance(verdict, Refusal) and await self._other_keys(verdict, ends, place):
+            return await self._answered(judge, request, ends, place)
+        return judgement
 
     async def _answered(
         self,

@@ -1,4 +1,4 @@
-"""What the log says when there are no file handles left: one line for thousands of libraries'."""
+"""What the log says when no file handles are left: a line in place of thousands of libraries'."""
 
 import errno
 import logging

@@ -6,22 +6,22 @@ two; what both have in common is handed over.
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
+from sidecar.aiohttp_import import without_certificates
 from sidecar.config.issuers import Issuer
 from sidecar.config.load import Configuration, public_hash
 from sidecar.config.policy import policy_of
 from sidecar.config.signers import Signer
 from sidecar.config.snapshot import build, build_signer
-from sidecar.leaner import without_certificates
 from sidecar.state.store import Store
 from sidecar.token.keyset import KeySet
 from sidecar.token.snapshot import GeneratedKeys, Snapshot
 
 if TYPE_CHECKING:
+    from sidecar.keys.fetching import Fetching
     from sidecar.keys.held import State
     from sidecar.keys.remote import RemoteKeys
     from sidecar.state.consumers.stored import StoredConsumers
@@ -61,14 +61,15 @@ class Generation:
         self._now = now
         self._hash = ""
         self._stack = AsyncExitStack()
-        self._fetch: Callable[[Issuer, State | None], None]
+        self._fetching: Fetching
+        """Set where any keys are remote."""
 
     async def prepare(self, store: Store, before: "Generation | None" = None) -> None:
-        """Has the generated keys made, and those fetched that the one before does not have.
+        """Has keys generated, and those fetched that the generation before does not have.
 
-        Waits for the latter as long as a reload may, where there is one before. Raises StoreFailed;
-        then it is to be closed. But a start goes on without a Redis that is away, and generated
-        keys are there when it is.
+        At a start, where there is none before, nothing that is fetched is waited for, and a Redis
+        that is away neither: the generated keys come when it does. At a reload the fetches may take
+        MOST_WAITED. Raises StoreFailed; then this generation is to be closed.
         """
         self._warn_of_loss(store)
         self._open_subjects(before)
@@ -187,35 +188,14 @@ class Generation:
 
     def _open_fetching(self, store: Store) -> None:
         with without_certificates():
-            from sidecar.keys.download import downloader
-        from sidecar.keys.places import Places
-        from sidecar.keys.remote import RemoteKeys
-        from sidecar.keys.schedule import schedule_of
-        from sidecar.keys.source import fetcher, source_of
-        from sidecar.keys.stored import StoredSet
+            from sidecar.keys.fetching import Fetching
 
-        limits = self.settings.limits
-        download = downloader(limits.keys_bytes)
-        places = Places(limits.concurrent_fetches)
+        self._fetching = Fetching(self.settings.limits, store, self._set_keys, self._now)
 
-        def fetch(one: Issuer, initial: "State | None") -> None:
-            source = source_of(one)
-            keeps = one.keys.snapshot and store.is_durable
-            keys = self.sources[one.name] = RemoteKeys(
-                one.name,
-                schedule_of(one.keys),
-                fetcher(one.name, source, download, places),
-                self._set_keys,
-                random.random,
-                now=self._now,
-                initial=initial,
-                snapshots=StoredSet(store, one.name) if keeps else None,
-                source=source.digest,
-            )
-            self._stack.push_async_callback(keys.stop)
-            keys.start()
-
-        self._fetch = fetch
+    def _fetch(self, issuer: Issuer, initial: "State | None") -> None:
+        keys = self.sources[issuer.name] = self._fetching.keys_of(issuer, initial)
+        self._stack.push_async_callback(keys.stop)
+        keys.start()
 
     def _set_keys(self, issuer_name: str, keys: KeySet | None, problem: str) -> None:
         fetch_time = self.sources[issuer_name].fetch_time

@@ -13,12 +13,48 @@ from sidecar.serve import Sidecar, first
 from sidecar.token.words import duration
 
 _SWITCH: Final = 0.0005
-"""Seconds after which the event loop lets a thread that brings calls go on. Python's own are 5 ms,
-which a token that is known would wait for behind others that are verified."""
+"""Seconds after which a thread that runs gives way to one that waits. Calls come in by threads of
+the gRPC library: with Python's default, 5 ms, one about a known token would wait so long to be let
+in while the event loop verifies others."""
 
 log = logging.getLogger(__name__)
 
 Handlers: TypeAlias = Mapping[signal.Signals, Callable[[], None]]
+
+
+class _Signals:
+    """What signals have asked for so far; SIGHUP has the configuration read again."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self.stop = asyncio.Event()
+        """The sidecar is to end."""
+        self.at_once = False
+        """Without `shutdown.drain`: whoever presses Ctrl-C waits."""
+        self.hurry = asyncio.Event()
+        """A second one came: running calls end too."""
+        self._sidecar = sidecar
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    @property
+    def handlers(self) -> Handlers:
+        """What each signal calls."""
+        stops = {one: partial(self._stop, one) for one in (signal.SIGTERM, signal.SIGINT)}
+        return {signal.SIGHUP: self._reload, **stops}
+
+    def _stop(self, by: signal.Signals) -> None:
+        if self.stop.is_set():
+            self.hurry.set()
+        if by is signal.SIGINT:
+            self.at_once = True
+        self.stop.set()
+
+    def _reload(self) -> None:
+        if self.stop.is_set():
+            return  # it would open listeners anew
+        log.info("SIGHUP: reading the configuration again")
+        task = asyncio.create_task(self._sidecar.try_reload())
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
 
 
 def _by_signals(handlers: Handlers) -> None:
@@ -39,43 +75,26 @@ async def run(
     signal ends both. `obey` has the handlers called. Raises ListenFailed where an address can't be
     had, StoreFailed where the store can't.
     """
-    stop, at_once, hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def stopped(by: signal.Signals) -> None:
-        if stop.is_set():
-            hurry.set()
-        if by is signal.SIGINT:
-            at_once.set()
-        stop.set()
-
-    def reload() -> None:
-        if stop.is_set():
-            return  # it would open listeners anew
-        log.info("SIGHUP: reading the configuration again")
-        task = asyncio.create_task(sidecar.try_reload())
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    stops = {one: partial(stopped, one) for one in (signal.SIGTERM, signal.SIGINT)}
-    obey({signal.SIGHUP: reload, **stops})
-    async with sidecar.serving(hurry):
+    signals = _Signals(sidecar)
+    obey(signals.handlers)
+    async with sidecar.serving(signals.hurry):
         gc.freeze()
         gc.enable()
         sys.setswitchinterval(_SWITCH)
         announcing = asyncio.create_task(_announce(sidecar, announce))
-        await stop.wait()
+        await signals.stop.wait()
         announcing.cancel()
         shutdown = sidecar.configuration.settings.shutdown
+        drain = 0.0 if signals.at_once else shutdown.drain
         log.info(
             "stopping: calls are taken for another %s, and those that run then have %s; a second "
             "signal ends them",
-            duration(0.0 if at_once.is_set() else shutdown.drain),
+            duration(drain),
             duration(shutdown.grace),
         )
         await sidecar.health.stopping()
-        if not at_once.is_set():
-            await first(asyncio.sleep(shutdown.drain), hurry.wait())
+        if not signals.at_once:
+            await first(asyncio.sleep(shutdown.drain), signals.hurry.wait())
 
 
 async def _announce(sidecar: Sidecar, announce: Callable[[str], None]) -> None:

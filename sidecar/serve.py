@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sidecar import __version__, logs
 from sidecar.answering import Answerer, Answers
@@ -19,8 +19,6 @@ from sidecar.api.health import Health
 from sidecar.api.http_listener import Answering, HttpListener
 from sidecar.api.listener import Listener, bind
 from sidecar.api.listeners import Listeners
-from sidecar.api.metrics import counted
-from sidecar.api.openmetrics import Family, text_of, together
 from sidecar.api.services import described, handlers
 from sidecar.config.fixed import fixed, unchangeable
 from sidecar.config.listeners import Listener as ListenerSettings
@@ -30,35 +28,21 @@ from sidecar.config.settings import Cache, Settings
 from sidecar.config.watching import stamps, until_changed
 from sidecar.engine import Engine
 from sidecar.generation import Generation
+from sidecar.operations import Operations
 from sidecar.readiness import Ending, Lack, MissingStore, missing
 from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
 from sidecar.state.one_time import PROOFS, TOKENS, OneTimeUses
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
-from sidecar.status import (
-    CacheStatus,
-    ConfigStatus,
-    IssuerStatus,
-    Status,
-    cache_statuses,
-    issuer_status,
-    issuer_statuses,
-    signer_statuses,
-)
 from sidecar.token.checks.one_time import OneTimeUse
 from sidecar.token.checks.proof import ProofUse
 from sidecar.token.outside import Question
-from sidecar.token.reason import CallFailed, ErrorReason, not_configured
+from sidecar.token.reason import CallFailed, ErrorReason
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens
-from sidecar.token.snapshot import Issuer
 from sidecar.token.subject import SubjectQuestion
 from sidecar.workers.worker import Worker
-
-if TYPE_CHECKING:
-    from sidecar.state.consumers.catalog import Catalog
-    from sidecar.workers.siblings import Siblings
 
 READ_ATTEMPTS: Final = 3
 """Times that a configuration is read which changes while it is read."""
@@ -75,10 +59,7 @@ class Sidecar:
     def __init__(self, configuration: Configuration, worker: Worker | None = None) -> None:
         """One of several processes, where `worker` says which."""
         self._worker = worker
-        self._siblings: Siblings | None = None
-        self._start_time = time.time()
         self._generation = Generation(configuration, self._keys_changed, time.time)
-        self._config_error = ""
         self._watched = configuration.files
         self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
         self.engine.seen_tokens = _memory(configuration.settings.cache)
@@ -87,8 +68,16 @@ class Sidecar:
         self.engine.revoked = self._revoked = Revoked(secrets.token_hex())
         self.health = Health()
         self.listeners = Listeners(self._bind)
+        self.operations = Operations(
+            self.engine, lambda: self._generation, self.listeners, self.reload
+        )
         self._http = HttpListener(
-            Answering(self.engine, self.missing, lambda: self._generation.policy, self.measured),
+            Answering(
+                self.engine,
+                self.missing,
+                lambda: self._generation.policy,
+                self.operations.metrics,
+            ),
             worker is not None,
         )
         self._changed = asyncio.Event()
@@ -120,8 +109,8 @@ class Sidecar:
             if self._worker:
                 from sidecar.workers.siblings import telling
 
-                self._siblings = await stack.enter_async_context(
-                    telling(self._worker, settings.workers, self._counts)
+                self.operations.siblings = await stack.enter_async_context(
+                    telling(self._worker, settings.workers, self.operations.counts)
                 )
             stack.push_async_callback(self._close_generation)
             stack.push_async_callback(self._http.close)
@@ -167,69 +156,6 @@ class Sidecar:
         """Returns when nothing is missing any more."""
         await self._ready.wait()
 
-    async def status(self) -> Status:
-        """How it is, for AdminService."""
-        generation = self._generation
-        config = ConfigStatus(await generation.hash(), generation.load_time, self._config_error)
-        return Status(
-            __version__,
-            self._start_time,
-            config,
-            issuer_statuses(self.engine.snapshot, generation.sources),
-            self._caches(),
-            signer_statuses(self.engine.snapshot),
-        )
-
-    def _caches(self) -> tuple[CacheStatus, ...]:
-        subjects = self._generation.subjects
-        remembered = subjects.remembered() if subjects else {}
-        consumers = self._generation.consumers
-        return cache_statuses(
-            self.engine.seen_tokens, remembered, consumers.lookup.cache if consumers else None
-        )
-
-    async def measured(self) -> str:
-        """What a scraper of metrics gets: the counts of all workers."""
-        counts = self._counts()
-        if self._siblings:
-            counts = together((counts, *await self._siblings.counts()))
-        return text_of(counts)
-
-    def _counts(self) -> tuple[Family, ...]:
-        return counted(
-            self.engine.metrics,
-            self.engine.snapshot.issuers.values(),
-            self._generation.sources,
-            self._caches(),
-            [listener.transport for listener in self.listeners.all],
-            self.engine.turns.refused,
-            time.time(),
-        )
-
-    def consumers(self) -> "Catalog":
-        """Those of the configuration and of the store, for AdminService."""
-        from sidecar.state.consumers.catalog import Catalog
-
-        setting = self.configuration.settings.consumers
-        issuers = self.engine.snapshot.issuers_by_iss
-        hidden = issuers if setting and setting.key_claim == "iss" else ()
-        return Catalog(setting.all if setting else (), self._generation.consumers, hidden)
-
-    async def refresh_keys(self, issuer_name: str, at_most: float) -> IssuerStatus:
-        """Fetches an issuer's keys now, for AdminService."""
-        self._issuer(issuer_name)
-        source = self._generation.sources.get(issuer_name)
-        if source is not None:
-            await source.refresh(at_most)
-        return issuer_status(self._issuer(issuer_name), self._generation.sources.get(issuer_name))
-
-    def _issuer(self, name: str) -> Issuer:
-        """The issuer of this name, which a reload may have removed; raises CallFailed."""
-        issuers = self.engine.snapshot.issuers
-        if name not in issuers:
-            raise not_configured("issuer", name, issuers, "issuer_name")
-        return issuers[name]
-
     async def reload(self) -> bool:
         """Reads the configuration again and goes on with it; whether it was another one.
 
@@ -260,12 +186,14 @@ class Sidecar:
             except (InvalidConfiguration, ListenFailed, StoreFailed, _CantChange) as error:
                 problem = str(error).replace("\n", "; ")
                 log.error("the configuration is not reloaded, the old one stays: %s", problem)
-                self._config_error = _cut(problem)
+                self.operations.config_error = _cut(problem)
                 if self._worker and isinstance(error, ListenFailed | StoreFailed):
                     self._watched = self.configuration.files  # it may have worked in the others
                 self.engine.metrics.reloads["failed"] += 1
-                raise CallFailed(ErrorReason.CONFIG_INVALID, self._config_error) from error
-            self._config_error = ""
+                raise CallFailed(
+                    ErrorReason.CONFIG_INVALID, self.operations.config_error
+                ) from error
+            self.operations.config_error = ""
             self.engine.metrics.reloads["changed" if changed else "unchanged"] += 1
             log.info("configuration reloaded%s", "" if changed else ": nothing has changed")
             return changed
@@ -284,7 +212,7 @@ class Sidecar:
         raise _CantChange("its files change while they are read; it is read again when they rest")
 
     async def _change(self, configuration: Configuration) -> None:
-        """To the next generation; raises before anything that serves is touched."""
+        """Goes on with the next generation; raises before anything that serves is touched."""
         old, settings = self._generation, self._placed(configuration.settings)
         if problem := unchangeable(fixed(old.settings), fixed(configuration.settings)):
             raise _CantChange(problem)
@@ -344,7 +272,9 @@ class Sidecar:
         self._changed.set()
 
     def _bind(self, settings: ListenerSettings) -> Listener:
-        served = handlers(settings.services, self.engine, lambda: self._generation.policy, self)
+        served = handlers(
+            settings.services, self.engine, lambda: self._generation.policy, self.operations
+        )
         served = guarded(served, settings, self.engine)
         return bind(
             settings,

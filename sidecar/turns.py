@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 
 class Turns:
-    """Who verifies or signs waits for a turn; who is answered from memory does not.
+    """A call that verifies or signs waits for a turn; one that is answered from memory does not.
 
-    `async with turns:` is one call's work. At most `most` calls are at it: they may also wait for
-    their turn, for keys, for a store or a directory. Who needs no turn has a `place` while it
-    waits for these.
+    `async with turns:` is the work of a call that needs a turn, `with turns.place():` the wait for
+    keys, a store or a directory of one that needs none. Together they are `most` calls at most,
+    those that wait included.
     """
 
     def __init__(self, most: int) -> None:
@@ -103,7 +103,7 @@ class Turns:
             log.warning("calls are turned away, %d by now: %s", self.refused, problem)
 
     def _take(self) -> None:
-        """The first of a turn sees to it that there is another."""
+        """The first call of a turn has the event loop begin the next one."""
         if self._left == AT_A_TIME:
             asyncio.get_running_loop().call_soon(self._next)
         self._left -= 1

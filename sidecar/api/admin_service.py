@@ -4,9 +4,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar.api import fields
 from sidecar.api.consumer_methods import Consumers
-from sidecar.api.errors import abort
 from sidecar.status import IssuerStatus, Status
-from sidecar.token.reason import CallFailed
 from sidecar.v1 import admin_service_pb2 as messages
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ class Operations(Protocol):
 
 
 class AdminService:
-    """The methods of the service that work."""
+    """The methods of the service that work. Each may raise CallFailed."""
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
@@ -53,13 +51,10 @@ class AdminService:
         return status_response(await self._operations.status())
 
     async def reload_config(
-        self, _: messages.ReloadConfigRequest, context: "Context"
+        self, _: messages.ReloadConfigRequest, __: "Context"
     ) -> messages.ReloadConfigResponse:
         """Reads the configuration again."""
-        try:
-            changed = await self._operations.reload()
-        except CallFailed as failure:
-            await abort(context, failure)
+        changed = await self._operations.reload()
         status = await self._operations.status()
         return messages.ReloadConfigResponse(config_hash=status.config.hash, changed=changed)
 
@@ -69,12 +64,9 @@ class AdminService:
         """Fetches an issuer's keys now."""
         left: float | None = context.time_remaining()
         at_most = MOST_WAITED if left is None else min(MOST_WAITED, left * 0.8)
-        try:
-            if not message.issuer_name:
-                raise fields.invalid("issuer_name", "it is empty; name a configured issuer")
-            status = await self._operations.refresh_keys(message.issuer_name, at_most)
-        except CallFailed as failure:
-            await abort(context, failure)
+        if not message.issuer_name:
+            raise fields.invalid("issuer_name", "it is empty; name a configured issuer")
+        status = await self._operations.refresh_keys(message.issuer_name, at_most)
         return messages.RefreshKeysResponse(issuer=issuer_message(status))
 
 

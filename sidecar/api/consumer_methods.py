@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar.api import fields
-from sidecar.api.errors import abort
 from sidecar.state.consumers.record import KeptConsumer, NewConsumer
 from sidecar.token import base64url
-from sidecar.token.reason import CallFailed
 from sidecar.v1 import admin_service_pb2 as messages
 
 if TYPE_CHECKING:
@@ -42,63 +40,48 @@ class Consumers(Protocol):
 
 
 class ConsumerMethods:
-    """The methods; `consumers` gives what there is now."""
+    """The methods, each of which may raise CallFailed; `consumers` gives what there is now."""
 
     def __init__(self, consumers: Callable[[], Consumers]) -> None:
         self._consumers = consumers
 
     async def create(
-        self, message: messages.CreateConsumerRequest, context: "Context"
+        self, message: messages.CreateConsumerRequest, _: "Context"
     ) -> messages.CreateConsumerResponse:
         """Keeps a new one in the store."""
-        try:
-            kept = await self._consumers().create(_new(message))
-        except CallFailed as failure:
-            await abort(context, failure)
+        kept = await self._consumers().create(_new(message))
         return messages.CreateConsumerResponse(consumer=consumer_message(kept))
 
     async def get(
-        self, message: messages.GetConsumerRequest, context: "Context"
+        self, message: messages.GetConsumerRequest, _: "Context"
     ) -> messages.GetConsumerResponse:
         """One by its name."""
-        try:
-            kept = await self._consumers().get(_named(message.name))
-        except CallFailed as failure:
-            await abort(context, failure)
+        kept = await self._consumers().get(_named(message.name))
         return messages.GetConsumerResponse(consumer=consumer_message(kept))
 
     async def list(
-        self, message: messages.ListConsumersRequest, context: "Context"
+        self, message: messages.ListConsumersRequest, _: "Context"
     ) -> messages.ListConsumersResponse:
         """A page of them, by name."""
-        try:
-            size, after = _page_size(message.page_size), _after(message.page_token)
-            found, more = await self._consumers().page(after, size)
-        except CallFailed as failure:
-            await abort(context, failure)
+        size, after = _page_size(message.page_size), _after(message.page_token)
+        found, more = await self._consumers().page(after, size)
         return messages.ListConsumersResponse(
             consumers=[consumer_message(one) for one in found],
             next_page_token=_page_token(found[-1].name) if more else "",
         )
 
     async def update(
-        self, message: messages.UpdateConsumerRequest, context: "Context"
+        self, message: messages.UpdateConsumerRequest, _: "Context"
     ) -> messages.UpdateConsumerResponse:
         """Replaces one in the store."""
-        try:
-            kept = await self._consumers().update(_new(message))
-        except CallFailed as failure:
-            await abort(context, failure)
+        kept = await self._consumers().update(_new(message))
         return messages.UpdateConsumerResponse(consumer=consumer_message(kept))
 
     async def delete(
-        self, message: messages.DeleteConsumerRequest, context: "Context"
+        self, message: messages.DeleteConsumerRequest, _: "Context"
     ) -> messages.DeleteConsumerResponse:
         """Removes one from the store."""
-        try:
-            await self._consumers().delete(_named(message.name))
-        except CallFailed as failure:
-            await abort(context, failure)
+        await self._consumers().delete(_named(message.name))
         return messages.DeleteConsumerResponse()
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -15,7 +15,6 @@ from sidecar.api.http_listener import Answering
 from sidecar.api.openmetrics import CONTENT_TYPE
 from sidecar.authorization.http_request import MOST_HEADER_BYTES
 from sidecar.config.addresses import Address
-from sidecar.engine import Engine
 
 if TYPE_CHECKING:
     from sidecar.api.check import Check
@@ -42,48 +41,66 @@ _LOG = logging.getLogger(__name__)
 _LOG.addFilter(_NotTheClients())
 
 
-def application(answering: Answering, serve: Callable[[], Collection[str]]) -> web.Application:
-    """The paths of what `serve` gives at the time, as the setting `http.serve` names it."""
-    engine = answering.engine
+class _Paths:
+    """What is answered at each path; what answers `check` and `introspect` loads when it must."""
 
-    async def livez(_: web.Request) -> web.Response:
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
+        self._engine = answering.engine
+
+    @cached_property
+    def checks(self) -> "Check":
+        from sidecar.api.check import Check
+
+        return Check(self._engine, self._answering.policy)
+
+    @cached_property
+    def introspection(self) -> "Introspection":
+        from sidecar.api.introspect import Introspection
+
+        return Introspection(self._engine)
+
+    async def livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def readyz(_: web.Request) -> web.Response:
-        lacks = answering.missing()
+    async def readyz(self, _: web.Request) -> web.Response:
+        lacks = self._answering.missing()
         body = {"ready": not lacks, "missing": [asdict(one) for one in lacks]}
         return web.json_response(body, status=503 if lacks else 200)
 
-    async def jwks(_: web.Request) -> web.Response:
+    async def metrics(self, _: web.Request) -> web.Response:
+        text = await self._answering.metrics()
+        return web.Response(body=text.encode(), headers={"content-type": CONTENT_TYPE})
+
+    async def jwks(self, _: web.Request) -> web.Response:
         return web.Response(
-            text=engine.jwks(), content_type="application/jwk-set+json", headers=_JWKS_HEADERS
+            text=self._engine.jwks(),
+            content_type="application/jwk-set+json",
+            headers=_JWKS_HEADERS,
         )
 
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(
-            body=(await answering.metrics()).encode(), headers={"content-type": CONTENT_TYPE}
-        )
+    async def discovery(self, request: web.Request) -> web.Response:
+        """Where the keys are (OpenID Connect Discovery 1.0), for the signers' one `iss`.
 
-    async def discovery(request: web.Request) -> web.Response:
-        return _discovery(engine, request)
+        Not to be cached: the place is made of the Host that the client named, which may be a lie.
+        """
+        issuers = {signer.issuer for signer in self._engine.snapshot.signers.values()}
+        if len(issuers) != 1:
+            problem = f"{len(issuers)} different issuers are configured as signers; this needs one"
+            return web.json_response({"error": problem}, status=404)
+        document = {"issuer": issuers.pop(), "jwks_uri": str(request.url.with_path(JWKS_PATH))}
+        return web.json_response(document, headers={"cache-control": "no-store"})
 
-    @cache
-    def checks() -> "Check":
-        from sidecar.api.check import Check
+    async def check(self, request: web.Request) -> web.Response:
+        return await self.checks.answer(request)
 
-        return Check(engine, answering.policy)
+    async def introspect(self, request: web.Request) -> web.Response:
+        return await self.introspection.answer(request)
 
-    async def check(request: web.Request) -> web.Response:
-        return await checks().answer(request)
 
-    @cache
-    def introspection() -> "Introspection":
-        from sidecar.api.introspect import Introspection
-
-        return Introspection(engine)
-
-    async def introspect(request: web.Request) -> web.Response:
-        return await introspection().answer(request)
+def application(answering: Answering, serve: Callable[[], Collection[str]]) -> web.Application:
+    """The paths of what `serve` gives at the time, as the setting `http.serve` names it."""
+    paths = _Paths(answering)
 
     def only(service: str, answer: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -94,31 +111,19 @@ def application(answering: Answering, serve: Callable[[], Collection[str]]) -> w
         return handle
 
     app = web.Application()
-    app.router.add_get("/livez", only("health", livez))
-    app.router.add_get("/readyz", only("health", readyz))
-    app.router.add_get("/metrics", only("metrics", metrics))
-    app.router.add_get(JWKS_PATH, only("jwks", jwks))
-    app.router.add_get("/.well-known/openid-configuration", only("jwks", discovery))
-    app.router.add_route("*", "/check", only("check", check))
-    app.router.add_post("/introspect", only("introspect", introspect))
+    app.router.add_get("/livez", only("health", paths.livez))
+    app.router.add_get("/readyz", only("health", paths.readyz))
+    app.router.add_get("/metrics", only("metrics", paths.metrics))
+    app.router.add_get(JWKS_PATH, only("jwks", paths.jwks))
+    app.router.add_get("/.well-known/openid-configuration", only("jwks", paths.discovery))
+    app.router.add_route("*", "/check", only("check", paths.check))
+    app.router.add_post("/introspect", only("introspect", paths.introspect))
     # What is served is loaded before the first request.
-    for service, load in (("check", checks), ("introspect", introspection)):
-        if service in serve():
-            load()
+    if "check" in serve():
+        _ = paths.checks
+    if "introspect" in serve():
+        _ = paths.introspection
     return app
-
-
-def _discovery(engine: Engine, request: web.Request) -> web.Response:
-    """Where the keys are (OpenID Connect Discovery 1.0), for the signers' one `iss`.
-
-    Not to be cached: the place is made of the Host that the client named, which may be a lie.
-    """
-    issuers = {signer.issuer for signer in engine.snapshot.signers.values()}
-    if len(issuers) != 1:
-        problem = f"{len(issuers)} different issuers are configured as signers; this needs one"
-        return web.json_response({"error": problem}, status=404)
-    document = {"issuer": issuers.pop(), "jwks_uri": str(request.url.with_path(JWKS_PATH))}
-    return web.json_response(document, headers={"cache-control": "no-store"})
 
 
 @asynccontextmanager

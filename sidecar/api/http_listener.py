@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from sidecar.aiohttp_import import without_certificates
 from sidecar.authorization.policy import Policy
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Http
 from sidecar.engine import Engine
-from sidecar.leaner import without_certificates
 from sidecar.readiness import Lack
 
 

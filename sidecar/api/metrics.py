@@ -39,21 +39,21 @@ def counted(
             "Calls that came when as many as limits.concurrent_calls were at work.",
             (({}, turned_away),),
         ),
-        info(
-            "jwt_sidecar_build",
-            "Version of the sidecar and of Python, and its gRPC transports.",
-            {
-                "version": __version__,
-                "python": platform.python_version(),
-                "transport": "+".join(sorted(set(transports))),
-            },
-        ),
-        gauge(
-            "jwt_sidecar_workers",
-            "Processes whose counts are in this answer.",
-            (({}, 1),),
-        ),
+        *_process(transports),
     )
+
+
+def _process(transports: Collection[str]) -> Iterator[Family]:
+    yield info(
+        "jwt_sidecar_build",
+        "Version of the sidecar and of Python, and its gRPC transports.",
+        {
+            "version": __version__,
+            "python": platform.python_version(),
+            "transport": "+".join(sorted(set(transports))),
+        },
+    )
+    yield gauge("jwt_sidecar_workers", "Processes whose counts are in this answer.", (({}, 1),))
 
 
 def _decisions(metrics: Metrics) -> Iterator[Family]:

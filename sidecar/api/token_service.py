@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class TokenService:
-    """The methods of the service that work, on one engine."""
+    """The methods of the service that work, on one engine. Each may raise CallFailed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -51,11 +51,8 @@ class TokenService:
         if kept is not None:
             engine.metrics.passed("grpc", kept.issuer_name, perf_counter() - began)
             return kept.answer
-        try:
-            request = validate_request(message, engine.snapshot.limits.json_depth, token)
-            verdict = await engine.decide(request, context.time_remaining())
-        except CallFailed as failure:
-            await abort(context, failure)
+        request = validate_request(message, engine.snapshot.limits.json_depth, token)
+        verdict = await engine.decide(request, context.time_remaining())
         seconds = perf_counter() - began
         engine.decided(
             "grpc", verdict, seconds, lambda: about_call(request.client_address, context)
@@ -68,53 +65,37 @@ class TokenService:
         self, message: messages.ExplainTokenRequest, context: "Context"
     ) -> messages.ExplainTokenResponse:
         """Checks a token and says how each check went."""
-        try:
-            asked, depth = message.request, self._engine.snapshot.limits.json_depth
-            request = validate_request(asked, depth, asked.token)
-            explanation = await self._engine.explain(request, context.time_remaining())
-        except CallFailed as failure:
-            await abort(context, failure)
-        return explain_response(explanation)
+        asked, depth = message.request, self._engine.snapshot.limits.json_depth
+        request = validate_request(asked, depth, asked.token)
+        return explain_response(await self._engine.explain(request, context.time_remaining()))
 
     async def issue_token(
         self, message: messages.IssueTokenRequest, context: "Context"
     ) -> messages.IssueTokenResponse:
         """Mints a token."""
-        try:
-            minted = await self._engine.mint(order(message), context.time_remaining())
-        except CallFailed as failure:
-            await abort(context, failure)
-        return issue_response(minted)
+        return issue_response(await self._engine.mint(order(message), context.time_remaining()))
 
     async def refresh_token(
-        self, message: messages.RefreshTokenRequest, context: "Context"
+        self, message: messages.RefreshTokenRequest, _: "Context"
     ) -> messages.RefreshTokenResponse:
         """Trades a refresh token for new tokens."""
-        try:
-            scopes = fields.names("scopes", message.scopes)
-            return refresh_response(await self._engine.refresh(message.refresh_token, scopes))
-        except CallFailed as failure:
-            await abort(context, failure)
+        scopes = fields.names("scopes", message.scopes)
+        return refresh_response(await self._engine.refresh(message.refresh_token, scopes))
 
     async def revoke_token(
         self, message: messages.RevokeTokenRequest, context: "Context"
     ) -> messages.RevokeTokenResponse:
         """Revokes what the message names; durable and in effect here before it returns."""
-        try:
-            named = target(message)
-            if isinstance(named, WholeRefreshToken):
-                family, when = await self._engine.revoke_family(named)
-                log_family(family, message.note)
-            else:
-                made, when = await self._engine.revoke(named, context.time_remaining())
-                log_revocation(made, message.note)
-        except CallFailed as failure:
-            await abort(context, failure)
+        named = target(message)
+        if isinstance(named, WholeRefreshToken):
+            family, when = await self._engine.revoke_family(named)
+            log_family(family, message.note)
+        else:
+            made, when = await self._engine.revoke(named, context.time_remaining())
+            log_revocation(made, message.note)
         return messages.RevokeTokenResponse(revoke_time=fields.timestamp(when))
 
-    async def get_jwks(
-        self, message: messages.GetJwksRequest, context: "Context"
-    ) -> messages.GetJwksResponse:
+    async def get_jwks(self, _: messages.GetJwksRequest, __: "Context") -> messages.GetJwksResponse:
         """The signers' public keys."""
         return messages.GetJwksResponse(jwks_json=self._engine.jwks())
 
@@ -122,7 +103,10 @@ class TokenService:
 def decoding(
     handler: Callable[[Any, "Context"], Awaitable[Message | bytes]], request: type[Message]
 ) -> Callable[[bytes, "Context"], Awaitable[bytes]]:
-    """A handler of bytes around one of messages; what is no such message is INVALID_ARGUMENT."""
+    """A handler of bytes around one of messages, which may raise CallFailed: that ends the call.
+
+    What is no such message is INVALID_ARGUMENT.
+    """
 
     async def handle(data: bytes, context: "Context") -> bytes:
         try:
@@ -130,7 +114,10 @@ def decoding(
         except DecodeError:
             problem = f"the request is no {request.DESCRIPTOR.name}, or has text that is not UTF-8"
             await abort(context, CallFailed(ErrorReason.FIELD_INVALID, problem))
-        answer = await handler(message, context)
+        try:
+            answer = await handler(message, context)
+        except CallFailed as failure:
+            await abort(context, failure)
         return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
     return handle

@@ -7,8 +7,7 @@ from typing import Final
 
 from sidecar.cli import DONE, CommandFailed
 from sidecar.commands.client import TIMEOUT, admin_service
-from sidecar.commands.status import table
-from sidecar.commands.tokens import print_as_json
+from sidecar.commands.printing import print_as_json, table
 from sidecar.v1 import admin_service_pb2 as messages
 
 _MOST_READ: Final = 64 * 1024

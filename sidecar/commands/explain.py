@@ -5,7 +5,8 @@ from typing import Final
 
 from sidecar.cli import DONE, REFUSED
 from sidecar.commands.client import TIMEOUT, token_service
-from sidecar.commands.tokens import print_as_json, refused, validate_request
+from sidecar.commands.printing import print_as_json
+from sidecar.commands.tokens import refused, validate_request
 from sidecar.v1 import token_service_pb2 as messages
 
 _OUTCOMES: Final = {

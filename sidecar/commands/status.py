@@ -1,13 +1,13 @@
 """`jwt-sidecar status`."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from sidecar.cli import DONE
 from sidecar.commands.client import TIMEOUT, admin_service
-from sidecar.commands.tokens import print_as_json
+from sidecar.commands.printing import print_as_json, table
 from sidecar.v1 import admin_service_pb2 as messages
 
 
@@ -55,15 +55,6 @@ def _issuers(response: messages.GetStatusResponse) -> Iterator[Sequence[str]]:
 def _caches(response: messages.GetStatusResponse) -> Iterator[Sequence[str]]:
     for one in response.caches:
         yield one.name, str(one.entries), str(one.capacity), str(one.hits), str(one.misses)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table, its columns as wide as they need to be."""
-    cells = [head, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    for row in cells:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield "  ".join(padded).rstrip()
 
 
 def _time(moment: Timestamp) -> str:

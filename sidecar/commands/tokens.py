@@ -7,12 +7,10 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
-
 from sidecar.cli import DONE, REFUSED, CommandFailed
 from sidecar.commands.client import TIMEOUT, token_service
 from sidecar.commands.moment import FORMATS, UnknownFormat, parse_moment
+from sidecar.commands.printing import print_as_json
 from sidecar.token import jws
 from sidecar.token.reason import Refused
 from sidecar.token.words import quoted
@@ -52,17 +50,8 @@ def validate_request(options: argparse.Namespace) -> messages.ValidateTokenReque
 
 def refused(response: messages.ValidateTokenResponse | messages.RefreshTokenResponse) -> str:
     """The reason and the sentence of a refusal."""
-    return f"refused: {short(response.reason)}\n{response.message}"
-
-
-def short(reason: reason_pb2.Reason.ValueType) -> str:
-    """A reason's name without its prefix."""
-    return reason_pb2.Reason.Name(reason).removeprefix("REASON_")
-
-
-def print_as_json(message: Message) -> None:
-    """Prints a message with the names of the contract."""
-    print(json.dumps(MessageToDict(message, preserving_proto_field_name=True), indent=2))
+    reason = reason_pb2.Reason.Name(response.reason).removeprefix("REASON_")
+    return f"refused: {reason}\n{response.message}"
 
 
 def issue(options: argparse.Namespace) -> int:

@@ -27,23 +27,38 @@ class _Value:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The configuration as it is written, and what it refers to."""
+
+    document: Document
+    surroundings: Surroundings
+    top: dict[str, Any]
+    """Its sections."""
+
+    def named(self, section: str, setting: str) -> Iterator[_Value]:
+        """The values of a setting of all members of a section."""
+        return _named(self.document, self.top, section, setting)
+
+
 def inconsistencies(document: Document, surroundings: Surroundings) -> Iterator[Problem]:
     """Every clash of names, keys, addresses and issuers, and every part that lacks another."""
     top = document.tree if isinstance(document.tree, dict) else {}
-    yield from _taken("address", _addresses(document, top, surroundings))
-    yield from _taken("name", _issuer_names(document, top))
-    yield from _taken("name", _named(document, top, "signers", "name"))
-    yield from _taken("issuer", _issuers(document, top))
-    yield from _taken("name", _named(document, top, "subjects", "name"))
-    yield from _taken("key_id", _key_ids(document, top))
+    file = _File(document, surroundings, top)
+    yield from _taken("address", _addresses(file))
+    yield from _taken("name", _issuer_names(file))
+    yield from _taken("name", file.named("signers", "name"))
+    yield from _taken("issuer", _issuers(file))
+    yield from _taken("name", file.named("subjects", "name"))
+    yield from _taken("key_id", _key_ids(file))
     for setting in ("name", "key"):
-        yield from _taken(setting, _consumers(document, top, surroundings, setting))
-    yield from _hidden_consumers(document, top, surroundings)
-    yield from _taken("name", _rule_names(document, top))
-    yield from _lacking(document, top)
-    yield from _unknown_issuers(document, top)
-    yield from _unknown_parties(document, top, surroundings)
-    yield from _unknown_subjects(document, top)
+        yield from _taken(setting, _consumers(file, setting))
+    yield from _hidden_consumers(file)
+    yield from _taken("name", _rule_names(file))
+    yield from _lacking(file)
+    yield from _unknown_issuers(file)
+    yield from _unknown_parties(file)
+    yield from _unknown_subjects(file)
 
 
 def _taken(what: str, values: Iterable[_Value]) -> Iterator[Problem]:
@@ -51,88 +66,79 @@ def _taken(what: str, values: Iterable[_Value]) -> Iterator[Problem]:
     for one in values:
         other = first.setdefault(one.value, one)
         if other is not one:
-            file = "" if other.document is one.document else f" of {other.document.file}"
+            elsewhere = "" if other.document is one.document else f" of {other.document.file}"
             line = other.document.line(other.place)
             yield one.document.problem(
                 one.place,
                 f"{what} {quoted(one.value)} is taken by {written(other.place)} in line "
-                f"{line}{file}; choose another",
+                f"{line}{elsewhere}; choose another",
             )
 
 
-def _addresses(
-    document: Document, top: dict[str, Any], surroundings: Surroundings
-) -> Iterator[_Value]:
-    written_addresses = list(_named(document, top, "listeners", "address"))
-    http = top.get("http")
-    if isinstance(http, dict) and isinstance(http.get("address"), str):
-        written_addresses.append(_Value(document, ("http", "address"), http["address"]))
+def _addresses(file: _File) -> Iterator[_Value]:
+    written_addresses = list(file.named("listeners", "address"))
+    http = _section(file.top, "http")
+    if isinstance(http.get("address"), str):
+        written_addresses.append(_Value(file.document, ("http", "address"), http["address"]))
     for one in written_addresses:
         try:
-            address = Address.read(one.value, surroundings)
+            address = Address.read(one.value, file.surroundings)
         except PydanticCustomError:
             continue
         if address.is_unix or address.port:
-            yield _Value(document, one.place, str(address))
+            yield _Value(file.document, one.place, str(address))
 
 
-def _issuer_names(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
-    yield from _named(document, top, "issuers", "name")
+def _issuer_names(file: _File) -> Iterator[_Value]:
+    yield from file.named("issuers", "name")
     seen: set[str] = set()
-    for one in _accepting(document, top, "name"):
+    for one in _accepting(file, "name"):
         if one.value not in seen:
             yield one
         seen.add(one.value)
 
 
-def _issuers(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
-    for one in _named(document, top, "issuers", "issuer"):
+def _issuers(file: _File) -> Iterator[_Value]:
+    for one in file.named("issuers", "issuer"):
         if one.value != "*":
             yield one
-    yield from _accepting(document, top, "issuer")
+    yield from _accepting(file, "issuer")
 
 
-def _accepting(document: Document, top: dict[str, Any], setting: str) -> Iterator[_Value]:
-    for place, signer in _members(top, "signers"):
+def _accepting(file: _File, setting: str) -> Iterator[_Value]:
+    for place, signer in _members(file.top, "signers"):
         if signer.get("accept") is True and isinstance(signer.get(setting), str):
-            yield _Value(document, (*place, setting), signer[setting])
+            yield _Value(file.document, (*place, setting), signer[setting])
 
 
-def _key_ids(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
-    for place, signer in _members(top, "signers"):
+def _key_ids(file: _File) -> Iterator[_Value]:
+    for place, signer in _members(file.top, "signers"):
         for inner, key in _members(signer, "keys"):
             if isinstance(key.get("key_id"), str):
-                yield _Value(document, (*place, *inner, "key_id"), key["key_id"])
+                yield _Value(file.document, (*place, *inner, "key_id"), key["key_id"])
 
 
-def _consumers(
-    document: Document, top: dict[str, Any], surroundings: Surroundings, setting: str
-) -> Iterator[_Value]:
-    consumers = top.get("consumers")
-    if isinstance(consumers, dict):
-        for one in _named(document, consumers, "list", setting):
-            yield _Value(document, ("consumers", *one.place), one.value)
-    more = surroundings.consumers
+def _consumers(file: _File, setting: str) -> Iterator[_Value]:
+    for one in _named(file.document, _section(file.top, "consumers"), "list", setting):
+        yield _Value(file.document, ("consumers", *one.place), one.value)
+    more = file.surroundings.consumers
     if more is not None and isinstance(more.tree, list):
         for one in _named(more, {"": more.tree}, "", setting):
             yield _Value(more, one.place[1:], one.value)
 
 
-def _hidden_consumers(
-    document: Document, top: dict[str, Any], surroundings: Surroundings
-) -> Iterator[Problem]:
+def _hidden_consumers(file: _File) -> Iterator[Problem]:
     """Consumers whose tokens would always be taken for those of an issuer."""
-    consumers = top.get("consumers")
-    if not isinstance(consumers, dict) or consumers.get("key_claim") != "iss":
+    if _section(file.top, "consumers").get("key_claim") != "iss":
         return
-    issuers = {one.value: one for one in _issuers(document, top)}
-    for one in _consumers(document, top, surroundings, "key"):
+    issuers = {one.value: one for one in _issuers(file)}
+    for one in _consumers(file, "key"):
         if one.value in issuers:
             place = issuers[one.value].place
             yield one.document.problem(
                 one.place,
                 f"with key_claim: iss, tokens with the iss {quoted(one.value)} are those of "
-                f"{written(place)} in line {document.line(place)}; choose another key",
+                f"{written(place)} in line {file.document.line(place)}; choose another key",
             )
 
 
@@ -151,73 +157,69 @@ def _members(parent: dict[str, Any], section: str) -> Iterator[tuple[Place, dict
             yield (section, index), member
 
 
-def _lacking(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
+def _lacking(file: _File) -> Iterator[Problem]:
     """A part that would serve nothing without another that is not there."""
-    consumers, signers = bool(top.get("consumers")), bool(top.get("signers"))
-    accepted = consumers or bool(top.get("issuers")) or any(_accepting(document, top, "name"))
+    consumers, signers = bool(file.top.get("consumers")), bool(file.top.get("signers"))
+    accepted = consumers or bool(file.top.get("issuers")) or any(_accepting(file, "name"))
     served: set[str] = set()
-    for place, listener in _members(top, "listeners"):
+    for place, listener in _members(file.top, "listeners"):
         services = _texts(listener.get("services"))
         served |= services
         if services & {"validate", "ext_authz"} and not accepted:
-            yield document.problem(
+            yield file.document.problem(
                 (*place, "services"),
                 "would accept no token: add an issuer, a consumer or a signer with accept: true",
             )
         if "issue" in services and not (signers or consumers):
-            yield document.problem(
+            yield file.document.problem(
                 (*place, "services"),
                 "issue needs something to sign with: add a signer or a consumer",
             )
-    http = top.get("http")
-    checks = "check" in _texts(http.get("serve") if isinstance(http, dict) else None)
+    checks = "check" in _texts(_section(file.top, "http").get("serve"))
     if checks and not accepted:
-        yield document.problem(
+        yield file.document.problem(
             ("http", "serve"),
             "check would accept no token: add an issuer, a consumer or a signer with accept: true",
         )
-    if "authorization" in top and not checks and "ext_authz" not in served:
-        yield document.problem(
+    if "authorization" in file.top and not checks and "ext_authz" not in served:
+        yield file.document.problem(
             ("authorization",),
             "would be ignored, as nothing serves ext_authz or check; add ext_authz to the services "
             "of a listener or check to http.serve, or remove it",
         )
 
 
-def _unknown_issuers(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
+def _unknown_issuers(file: _File) -> Iterator[Problem]:
     """A caller token that has to be from an issuer that is not there."""
-    known = _known_issuers(document, top)
-    for place, listener in _members(top, "listeners"):
-        caller_token = listener.get("caller_token")
-        name = caller_token.get("issuer") if isinstance(caller_token, dict) else None
+    known = _known_issuers(file)
+    for place, listener in _members(file.top, "listeners"):
+        name = _section(listener, "caller_token").get("issuer")
         if isinstance(name, str):
-            yield from known.problem(document, (*place, "caller_token", "issuer"), name)
+            yield from known.problem(file.document, (*place, "caller_token", "issuer"), name)
 
 
-def _rule_names(document: Document, top: dict[str, Any]) -> Iterator[_Value]:
-    for one in _named(document, _section(top, "authorization"), "rules", "name"):
-        yield _Value(document, ("authorization", *one.place), one.value)
+def _rule_names(file: _File) -> Iterator[_Value]:
+    for one in _named(file.document, _section(file.top, "authorization"), "rules", "name"):
+        yield _Value(file.document, ("authorization", *one.place), one.value)
 
 
-def _unknown_parties(
-    document: Document, top: dict[str, Any], surroundings: Surroundings
-) -> Iterator[Problem]:
+def _unknown_parties(file: _File) -> Iterator[Problem]:
     """Rules that need a token of an issuer or consumer that is not there."""
-    issuers = _known_issuers(document, top)
-    consumers = _known_consumers(document, top, surroundings)
-    for place, rule in _members(_section(top, "authorization"), "rules"):
+    issuers = _known_issuers(file)
+    consumers = _known_consumers(file)
+    for place, rule in _members(_section(file.top, "authorization"), "rules"):
         require = _section(rule, "require")
         for setting, known in (("issuers", issuers), ("consumers", consumers)):
-            if setting == "consumers" and _section(top, "consumers").get("store") is True:
+            if setting == "consumers" and _section(file.top, "consumers").get("store") is True:
                 continue  # those in the store come and go
             names_given = require.get(setting)
             for index, name in enumerate(names_given if isinstance(names_given, list) else ()):
                 if isinstance(name, str):
                     where = ("authorization", *place, "require", setting, index)
-                    yield from known.problem(document, where, name)
-        both = _texts(_section(rule, "require").get("issuers")) & _open_issuers(top)
+                    yield from known.problem(file.document, where, name)
+        both = _texts(require.get("issuers")) & _open_issuers(file.top)
         if len(both) > 1:  # whose keys would a token be tried with?
-            yield document.problem(
+            yield file.document.problem(
                 ("authorization", *place, "require", "issuers"),
                 f'has {names(both)}, which each take any iss ("*"); keep one of them',
             )
@@ -252,15 +254,15 @@ class _Known:
         yield document.problem(place, f"no {self.what} has the name {quoted(name)}; {remedy}")
 
 
-def _known_issuers(document: Document, top: dict[str, Any]) -> _Known:
-    known = frozenset(one.value for one in _issuer_names(document, top))
-    signers = {one.value for one in _named(document, top, "signers", "name")}
+def _known_issuers(file: _File) -> _Known:
+    known = frozenset(one.value for one in _issuer_names(file))
+    signers = {one.value for one in file.named("signers", "name")}
     remedy = "the signer of this name is none: give it accept: true"
     return _Known("issuer", known, dict.fromkeys(signers - known, remedy))
 
 
-def _known_consumers(document: Document, top: dict[str, Any], surroundings: Surroundings) -> _Known:
-    found = {one.value for one in _consumers(document, top, surroundings, "name")}
+def _known_consumers(file: _File) -> _Known:
+    found = {one.value for one in _consumers(file, "name")}
     return _Known("consumer", frozenset(found | {ANY_CONSUMER}), {})
 
 
@@ -269,16 +271,16 @@ def _section(parent: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _unknown_subjects(document: Document, top: dict[str, Any]) -> Iterator[Problem]:
+def _unknown_subjects(file: _File) -> Iterator[Problem]:
     """A directory that is named and not there, and one that is there and never asked."""
-    there = frozenset(one.value for one in _named(document, top, "subjects", "name"))
+    there = frozenset(one.value for one in file.named("subjects", "name"))
     known = _Known("subject directory", there, {})
-    asked = list(_named(document, top, "issuers", "subjects"))
+    asked = list(file.named("issuers", "subjects"))
     for one in asked:
-        yield from known.problem(document, one.place, one.value)
-    for one in _named(document, top, "subjects", "name"):
+        yield from known.problem(file.document, one.place, one.value)
+    for one in file.named("subjects", "name"):
         if all(one.value != other.value for other in asked):
-            yield document.problem(
+            yield file.document.problem(
                 one.place,
                 f"nobody asks {quoted(one.value)}; name it in an issuer's subjects, or remove it",
             )

@@ -7,7 +7,7 @@ from sidecar.config.settings import Settings
 
 
 def fixed(settings: Settings) -> Mapping[str, Any]:
-    """What it is called in a message, and what it is, as JSON has it."""
+    """The values that can't change, as JSON has them, by what a message calls each."""
     found: dict[str, Any] = {
         "store.url": str(settings.store.url) if settings.store else "",
         "workers": settings.workers,

@@ -1,1 +1,1 @@
-"""Where issuers' keys come from when they are not in the configuration: JWK Sets over HTTP."""
+"""Keys that the configuration does not hold: JWK Sets over HTTP, and those made for signers."""

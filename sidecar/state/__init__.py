@@ -1,1 +1,1 @@
-"""What outlives a request: records by kind and name, in memory or in a file."""
+"""What outlives a request: records by kind and name, in memory, in a SQLite file or in a Redis."""

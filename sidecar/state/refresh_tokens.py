@@ -95,27 +95,8 @@ class RefreshTokens:
         token = RefreshToken.parse(text)
         with _reported():
             for _ in range(_ROUNDS):
-                record, family = await self._family(token)
-                if family.revoke_time is not None:
-                    await self._revoke_latest(family, revocations)
-                decision = decide(family, token, scopes, snapshot.signers, self._now())
-                if isinstance(decision, Replay):
-                    if await self._revoke(token, record, family):
-                        _warn(token, family)
-                        await self._revoke_latest(family, revocations)
-                        raise Refused(
-                            Reason.REPLAYED,
-                            f"{decision.message}; its family is revoked: sign in again",
-                        )
-                    continue
-                check_subject(family, revocations.revoked)
-                if isinstance(decision, Repeat):
-                    return _unsealed(token, decision)
-                minted = mint_again(decision.order, snapshot, self._now(), new_token_id())
-                answer = await self._advance(token, record, family, minted, decision)
+                answer = await self._traded(token, scopes, snapshot, new_token_id, revocations)
                 if answer is not None:
-                    # Its subject may have been revoked while it was written.
-                    check_subject(family, revocations.revoked)
                     return answer
             raise _never_done()
 
@@ -147,6 +128,36 @@ class RefreshTokens:
                 "this refresh token is not known: it has expired, or it is from another store",
             )
         return record, parse(token.family, record.data)
+
+    async def _traded(
+        self,
+        token: RefreshToken,
+        scopes: tuple[str, ...],
+        snapshot: Snapshot,
+        new_token_id: Callable[[], str],
+        revocations: Revocations,
+    ) -> Minted | None:
+        """What follows from the token and its family as it is now; None: somebody was faster."""
+        record, family = await self._family(token)
+        if family.revoke_time is not None:
+            await self._revoke_latest(family, revocations)
+        decision = decide(family, token, scopes, snapshot.signers, self._now())
+        if isinstance(decision, Replay):
+            if not await self._revoke(token, record, family):
+                return None
+            _warn(token, family)
+            await self._revoke_latest(family, revocations)
+            message = f"{decision.message}; its family is revoked: sign in again"
+            raise Refused(Reason.REPLAYED, message)
+        check_subject(family, revocations.revoked)
+        if isinstance(decision, Repeat):
+            return _unsealed(token, decision)
+        minted = mint_again(decision.order, snapshot, self._now(), new_token_id())
+        answer = await self._advance(token, record, family, minted, decision)
+        if answer is not None:
+            # Its subject may have been revoked while it was written.
+            check_subject(family, revocations.revoked)
+        return answer
 
     async def _advance(
         self, token: RefreshToken, record: Record, family: Family, minted: Minted, trade: Trade

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from sidecar.aiohttp_import import without_certificates
 from sidecar.config.subject_file import SubjectFile
 from sidecar.config.subjects import Subjects
-from sidecar.leaner import without_certificates
 from sidecar.subjects.directory import Directory, Source, Times
 from sidecar.subjects.remembered import Remembered
 from sidecar.token.subject import Standing, SubjectAnswer, SubjectQuestion

@@ -1,9 +1,9 @@
 """Answers that are given again, where every check would find again what it found.
 
-The checks read a token, what is asked of it, the snapshot, what is revoked, and the time; some
-ask outside as well, and what those say is never given again. So a pass is kept with all of this,
-and counts only where it is the same: by comparing it, each check is made on each call. The first
-difference, and whatever a check could say only anew, has all of them run.
+The checks read a token, what is asked of it, the snapshot, what is revoked, and the time. A pass is
+kept together with all of these, and is given again only where each is as it was: then every check
+would find what it found, and comparing is as good as running them. Where anything differs, all of
+them run. What a check asked outside can't be compared, so such a pass is not kept at all.
 
 There may be a hundred thousand answers, so each is a few bytes and no object that the collector
 of garbage would have to look at.

@@ -9,7 +9,7 @@ from typing import Any, Final
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from sidecar.token import base64url
-from sidecar.token.algorithms import KINDS
+from sidecar.token.algorithms import KINDS, spellings
 from sidecar.token.key import Key, UnusableKey, from_public_key, kind_of
 from sidecar.token.kinds import Kind
 from sidecar.token.words import kind as json_type
@@ -88,7 +88,7 @@ def _key_id(jwk: Mapping[str, Any]) -> str | None:
 
 def _same_algorithm(declared: str) -> frozenset[str]:
     """`EdDSA` and the name of RFC 9864 are one algorithm for one key."""
-    edwards = frozenset({"EdDSA", "Ed25519", "Ed448"})
+    edwards = spellings("EdDSA")
     return edwards if declared in edwards else frozenset({declared})
 
 

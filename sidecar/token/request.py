@@ -6,7 +6,6 @@ from enum import Enum
 from typing import Any, Final, Protocol
 
 from sidecar.token import base64url
-from sidecar.token.addresses import AddressRules
 from sidecar.token.again import Grounds
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.jws import Jws
@@ -109,8 +108,6 @@ class Request:
     proof: Proof = NO_PROOF
     client_address: str = ""
     """Of the client that presents the token, in text; empty where it is not known."""
-    addresses: AddressRules | None = None
-    """Must allow the client's address too, beside those of its issuer or consumer; None: none."""
     demand: Demand | None = None
     """Of the rule that the HTTP request falls under."""
 

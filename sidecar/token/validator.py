@@ -220,7 +220,7 @@ def _grounds(attempt: Attempt) -> Grounds | None:
     request, rules, seen = attempt.request, attempt.rules, attempt.seen
     if seen is None or attempt.asks_outside or request.proof is not NO_PROOF:
         return None
-    if rules.addresses is not None or request.addresses is not None:
+    if rules.addresses is not None:
         return None
     if request.demand is not None and request.demand.condition is not None:
         return None

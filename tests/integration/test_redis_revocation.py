@@ -115,7 +115,7 @@ async def test_while_redis_hangs_it_is_decided_as_configured_and_then_caught_up(
             server.freeze()
             with fails(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"):
                 await revoke(one, meanwhile)
-            counts = await one.sidecar.measured()
+            counts = await one.sidecar.operations.metrics()
             assert 'jwt_sidecar_store_errors_total{operation="write"}' in counts
             assert_refused(await other.validate(before), "REVOKED")
             if on_outage == "deny":

@@ -100,7 +100,7 @@ async def test_a_password_that_is_replaced_is_used_after_a_reload(tmp_path: Path
             moved = configuration(f"store: {{url: {server.url}/1}}\n")
             (tmp_path / "jwt-sidecar.yaml").write_text(moved)
             await sidecar.sidecar.try_reload()
-            status = await sidecar.sidecar.status()
+            status = await sidecar.sidecar.operations.status()
             assert "store.url can't change" in status.config.error
 
 

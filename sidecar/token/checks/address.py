@@ -2,44 +2,34 @@
 
 from typing import Final
 
-from sidecar.token.addresses import AddressRules
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.words import quoted
 
-_REQUEST: Final = "the rule for this request"
 _REMEDY: Final = (
     "; give client_address with the request, or for a proxy see authorization.client_address"
 )
 
 
 def _check_address(attempt: Attempt) -> None:
-    own, asked = attempt.rules.addresses, attempt.request.addresses
-    if own is not None:
-        _check(attempt, own, attempt.party.title)
-    if asked is not None:
-        _check(attempt, asked, _REQUEST)
-
-
-def _check(attempt: Attempt, rules: AddressRules, whose: str) -> None:
-    problem = rules.problem(attempt.request.client_address)
-    if problem is None:
+    rules, address = attempt.rules.addresses, attempt.request.client_address
+    if rules is None:
         return
-    remedy = "" if attempt.request.client_address else _REMEDY
-    raise Refused(Reason.ADDRESS_DENIED, f"{problem} (addresses of {whose}){remedy}")
+    problem = rules.problem(address)
+    if problem is not None:
+        remedy = "" if address else _REMEDY
+        whose = attempt.party.title
+        raise Refused(Reason.ADDRESS_DENIED, f"{problem} (addresses of {whose}){remedy}")
 
 
 def _address(attempt: Attempt) -> str:
-    asked = attempt.request.client_address
-    found = f"the client's address is {quoted(asked)}" if asked else "no client address was given"
-    judges = (
-        (attempt.rules.addresses, attempt.party.title),
-        (attempt.request.addresses, _REQUEST),
+    address, whose = attempt.request.client_address, attempt.party.title
+    found = (
+        f"the client's address is {quoted(address)}" if address else "no client address was given"
     )
-    allowing = [whose for rules, whose in judges if rules is not None]
-    if not allowing:
-        return f"{found}; {attempt.party.title} has no addresses that it allows or denies"
-    return f"{found}; allowed by addresses of {' and of '.join(allowing)}"
+    if attempt.rules.addresses is None:
+        return f"{found}; {whose} has no addresses that it allows or denies"
+    return f"{found}; allowed by addresses of {whose}"
 
 
 CHECKS = (Check("address", _check_address, _address, ("jws", "party", "key")),)

@@ -5,9 +5,11 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from sidecar.api.token_service import (
     TokenService,
+    decoding,
     not_served,
     order,
     validate_request,
@@ -31,6 +33,11 @@ ValidateTokenRequest = messages.ValidateTokenRequest
 def service() -> TokenService:
     """The service on an engine with the issuer `corp`."""
     return TokenService(Engine(snapshot(key_set()), lambda: NOW, lambda: "id-1"))
+
+
+async def called(method: Any, request: Message, call: Any) -> bytes:
+    """What a method answers to a request, as gRPC hands it on."""
+    return await decoding(method, type(request))(request.SerializeToString(), call)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,7 @@ async def test_a_malformed_field_fails_the_call_and_is_named(
 ) -> None:
     call: Any = Call()
     with pytest.raises(Aborted) as ended:
-        await service().validate_token(message, call)
+        await called(service().validate_token, message, call)
     assert ended.value.code is grpc.StatusCode.INVALID_ARGUMENT
     assert (ended.value.info.reason, ended.value.fields) == ("FIELD_INVALID", [field])
 
@@ -89,14 +96,14 @@ async def test_a_malformed_field_fails_the_call_and_is_named(
 async def test_an_issuer_that_is_not_configured_fails_the_call() -> None:
     call: Any = Call()
     with pytest.raises(Aborted) as ended:
-        await service().validate_token(ValidateTokenRequest(issuer_name="other"), call)
+        await called(service().validate_token, ValidateTokenRequest(issuer_name="other"), call)
     assert ended.value.code is grpc.StatusCode.FAILED_PRECONDITION
     assert ended.value.info.reason == "NOT_CONFIGURED"
 
 
 async def test_a_good_token_is_valid() -> None:
     call: Any = Call()
-    data = await service().validate_token(ValidateTokenRequest(token=token()), call)
+    data = await called(service().validate_token, ValidateTokenRequest(token=token()), call)
     answer = messages.ValidateTokenResponse.FromString(data)
     assert (answer.valid, answer.reason, answer.message) == (True, 0, "")
     assert answer.token.subject == "alice"
@@ -104,7 +111,7 @@ async def test_a_good_token_is_valid() -> None:
 
 async def test_a_refused_token_is_an_answer_and_not_an_error() -> None:
     call: Any = Call()
-    data = await service().validate_token(ValidateTokenRequest(), call)
+    data = await called(service().validate_token, ValidateTokenRequest(), call)
     assert messages.ValidateTokenResponse.FromString(data) == messages.ValidateTokenResponse(
         reason=reason_pb2.REASON_TOKEN_MISSING, message="no token was presented"
     )
@@ -208,7 +215,7 @@ def test_an_order_that_is_malformed(message: messages.IssueTokenRequest, field: 
 async def test_an_order_that_can_not_be_filled_fails_the_call() -> None:
     call: Any = Call()
     with pytest.raises(Aborted) as ended:
-        await service().issue_token(messages.IssueTokenRequest(), call)
+        await called(service().issue_token, messages.IssueTokenRequest(), call)
     assert ended.value.code is grpc.StatusCode.FAILED_PRECONDITION
     assert ended.value.info.reason == "NOT_CONFIGURED"
 
@@ -230,9 +237,9 @@ async def test_no_token_is_in_a_log_an_error_or_a_repr(caplog: pytest.LogCapture
     token = "MARKER.MARKER.MARKER"
     message = ValidateTokenRequest(token=token, required_claims_json="MARKER")
     with pytest.raises(Aborted) as ended:
-        await service().validate_token(message, call)
+        await called(service().validate_token, message, call)
     message = ValidateTokenRequest(token=token)
-    answer = await service().validate_token(message, call)
+    answer = await called(service().validate_token, message, call)
     minted = Minted("MARKER", "internal", "id", "k1", "ES256", 0, 1)
     request = validate_request(message, 32, token)
     seen = [ended.value.details, answer, request, minted, caplog.text]

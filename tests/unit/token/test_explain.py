@@ -29,7 +29,6 @@ from tests.tokens import (
     world,
 )
 
-TWO_KEYS = key_set(STRANGER.calling_itself("key-2"), CORP)
 PASSED, FAILED, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED
 
 

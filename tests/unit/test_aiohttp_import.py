@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from sidecar.leaner import without_certificates
+from sidecar.aiohttp_import import without_certificates
 
 PROGRAM = """
 import os
-from sidecar.leaner import without_certificates
+from sidecar.aiohttp_import import without_certificates
 with without_certificates():
     from aiohttp import connector
 print(len(connector._SSL_CONTEXT_VERIFIED.get_ca_certs()))
