@@ -63,9 +63,6 @@ def test_a_pass_stands_on_the_snapshot_what_is_revoked_and_the_time() -> None:
     ("rules", "asked"),
     [
         pytest.param({"addresses": OUTSIDE}, {"client_address": "10.0.0.1"}, id="an address"),
-        pytest.param(
-            {}, {"addresses": OUTSIDE, "client_address": "10.0.0.1"}, id="an address of the request"
-        ),
         pytest.param({}, {"demand": Demand("a rule", condition=Passing())}, id="a condition"),
         pytest.param({}, {"proof": Proof(client_certificate_sha256=bytes(32))}, id="a proof"),
         pytest.param({"subjects": SubjectRule("users")}, {}, id="a directory"),
