@@ -195,6 +195,16 @@ def test_a_consumers_token_follows_the_consumers_own_rules() -> None:
     assert_passes(judge(one.token, party))
 
 
+def test_a_consumers_token_lives_a_quarter_of_an_hour_where_nothing_is_said() -> None:
+    assert minted(consumers(), consumer="jack").expire_time == NOW + 900
+    assert minted(consumers(max_lifetime=3600.0), consumer="jack").expire_time == NOW + 900
+
+
+def test_a_consumers_key_in_sub_may_be_named_as_the_subject() -> None:
+    party = consumers(key_claim="sub")
+    assert claims_of(minted(party, consumer="jack", subject="jack-key"))["sub"] == "jack-key"
+
+
 @pytest.mark.parametrize("rule", [None, 604_800.0])
 def test_a_consumers_token_lives_a_day_at_most(rule: float | None) -> None:
     party = consumers(max_lifetime=rule)

@@ -183,6 +183,15 @@ def test_the_clock_skew_serves_a_proof_too_up_to_a_minute(skew: float, most: flo
         assert_refused(verdict, Reason.PROOF_INVALID, "clock skew allowed")
 
 
+def test_a_proof_is_good_for_no_longer_than_it_is_remembered() -> None:
+    party, proven = issuer(clock_skew=600.0), proof(TOKEN)
+    first, end = NOW - 60, NOW - 60 + REUSABLE
+    for now in (first, end - 0.001):
+        assert_passes(judge(TOKEN, party, now=now, proof=proven))
+    for now in (first - 0.001, end):
+        assert_refused(judge(TOKEN, party, now=now, proof=proven), Reason.PROOF_INVALID)
+
+
 def test_a_proof_may_limit_its_own_time_further() -> None:
     party = issuer(clock_skew=30.0)
     assert_passes(judge(TOKEN, party, proof=proof(TOKEN, nbf=NOW + 30, exp=NOW - 29)))
