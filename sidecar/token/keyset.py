@@ -124,8 +124,7 @@ def _check_not_doubled(key: Key, keys: Iterable[Key]) -> None:
     if key.key_id is None:
         return
     for other in keys:
-        same = other.key_id == key.key_id and other.type == key.type
-        if same and other.algorithms & key.algorithms:
+        if other.key_id == key.key_id and other.algorithms & key.algorithms:
             raise UnusableKey("another key of the set has the same kid and kty; the first counts")
 
 

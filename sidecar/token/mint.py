@@ -96,7 +96,7 @@ def mint(
         "exp": expire_time,
         "jti": token_id,
         **signer.claims,
-        **_additional_claims(order, signer, snapshot),
+        **_additional_claims(order, signer, snapshot.limits),
     }
     header = _header(order, signer, key, snapshot.limits)
     return Minted(
@@ -251,11 +251,9 @@ def _granted(order: Order, signer: Signer) -> bool:
     return bool(order.scopes)
 
 
-def _additional_claims(order: Order, signer: Signer, snapshot: Snapshot) -> Mapping[str, Any]:
-    claims = _json_object(order.claims_json, "claims_json", snapshot.limits)
+def _additional_claims(order: Order, signer: Signer, limits: Limits) -> Mapping[str, Any]:
+    claims = _json_object(order.claims_json, "claims_json", limits)
     reserved = REGISTERED_CLAIMS | signer.claims.keys()
-    if order.consumer and snapshot.consumers:
-        reserved |= _beginnings(snapshot.consumers.key_claim)
     if signer.scopes is not None or order.scopes or SCOPE_CLAIMS & signer.claims.keys():
         reserved |= SCOPE_CLAIMS
     # Looking for the path a.b takes the claim "a.b" before the member b of the claim "a".
@@ -263,12 +261,6 @@ def _additional_claims(order: Order, signer: Signer, snapshot: Snapshot) -> Mapp
     reserved |= {name for name in claims if name.startswith(fixed)}
     _check_not_reserved(claims, reserved, "claims_json", "claim")
     return claims
-
-
-def _beginnings(path: str) -> set[str]:
-    """The names that could hide a claim at this path, as whole names are matched first."""
-    parts = path.split(".")
-    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
 
 
 def _header(order: Order, signer: Signer, key: SigningKey, limits: Limits) -> Mapping[str, Any]:

@@ -165,8 +165,6 @@ def _dated(ring: Ring, now: float) -> Ring:
     Without this a key from 2040 would sign until 2040.
     """
     newest = max((key.created for key in ring), default=now)
-    if newest <= now + CLOCK_SKEW:
-        return ring
     return tuple(
         replace(
             key,
@@ -194,7 +192,7 @@ def _marked(key: RingKey, ring: Ring, wanted: Wanted, now: float) -> RingKey:
 
 def _may_still_sign(key: RingKey, chain: Iterable[RingKey], now: float) -> bool:
     begun = [one for one in chain if one.signs_from <= now]
-    return key.signs_from > now or not begun or begun[-1] is key
+    return key.signs_from > now or begun[-1] is key
 
 
 def _rescued(unused_since: float | None, now: float) -> float | None:

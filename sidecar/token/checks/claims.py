@@ -1,7 +1,7 @@
 """Checks of what a token says: audience, required claims, their values, and scopes."""
 
 from sidecar.token.attempt import Attempt, Check
-from sidecar.token.claims import audiences_of, find, scopes_of, text_of
+from sidecar.token.claims import audiences_of, check_text, find, scopes_of
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.words import listed, quoted
 
@@ -29,7 +29,7 @@ def _accepted_audiences(attempt: Attempt) -> frozenset[str] | None:
 def _check_required_claims(attempt: Attempt) -> None:
     claims = attempt.jws.unverified_claims
     for name in attempt.rules.texts:
-        text_of(claims, name)
+        check_text(claims, name)
     for path in attempt.rules.required:
         if find(claims, path) is None:
             raise Refused(

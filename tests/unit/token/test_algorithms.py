@@ -113,12 +113,16 @@ def test_a_signature_holds_under_no_other_name(algorithm: str, declared: str) ->
         assert_refused(verdict, Reason.KEY_MISMATCH, declared)
 
 
-@pytest.mark.parametrize("named", ["EdDSA", "Ed25519"])
-@pytest.mark.parametrize("declared", [None, "EdDSA", "Ed25519"])
-def test_both_names_of_ed25519_are_one_algorithm(named: str, declared: str | None) -> None:
-    by = author("Ed25519")
-    keys = key_set(by.jwk(alg=declared))
-    assert_passes(judge(mint(by, header={"alg": named}), issuer(keys=keys)))
+@pytest.mark.parametrize("curve", ["Ed25519", "Ed448"])
+@pytest.mark.parametrize("named", ["EdDSA", "the curve's"])
+@pytest.mark.parametrize("declared", [None, "EdDSA", "the curve's"])
+def test_both_names_of_an_edwards_curve_are_one_algorithm(
+    curve: str, named: str, declared: str | None
+) -> None:
+    by = author(curve)
+    names = {None: None, "EdDSA": "EdDSA", "the curve's": curve}
+    keys = key_set(by.jwk(alg=names[declared]))
+    assert_passes(judge(mint(by, header={"alg": names[named]}), issuer(keys=keys)))
 
 
 @pytest.mark.parametrize("algorithm", sorted(SYMMETRIC))

@@ -40,6 +40,7 @@ def paths_of(claims: dict[str, Any]) -> Iterator[str]:
 @example({"a": {"b": None}, "a.b": None}, "a.b")
 @example({"a.b": {}, "a": {"b": {"c": 1}}}, "a.b.c")
 @example({"": {"a": 1}}, ".a")
+@example({"a": {".b": 1}}, "ab.b")
 def test_any_path_finds_what_the_definition_says(claims: dict[str, Any], path: str) -> None:
     found = next(values_at(claims, path), None)
     event("found" if found is not None else "not found")

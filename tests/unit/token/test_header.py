@@ -74,6 +74,7 @@ def test_none_does_not_exist_even_where_it_is_listed(alg: str) -> None:
         pytest.param({"crit": {"exp": 1}}, "crit is not an array of", id="crit is an object"),
         pytest.param({"crit": None}, "crit is not an array of", id="crit is null"),
         pytest.param({"crit": [1]}, "crit holds something other", id="crit with a number"),
+        pytest.param({"crit": ["x", 1], "x": 1}, "crit holds something other", id="crit with both"),
         pytest.param({"crit": [["x"]]}, "crit holds something other", id="crit with an array"),
         pytest.param({"crit": ["x", "x"], "x": 1}, "twice", id="crit with a name twice"),
         pytest.param({"b64": False}, "b64", id="b64 is false"),

@@ -1,6 +1,7 @@
 """What a minted token says, field by field of the order, and that it validates."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -12,7 +13,7 @@ from jwt.algorithms import get_default_algorithms
 from sidecar.token.keyset import KeySet, parse_jwks
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.signing import from_private_key, from_secret, public_jwks
-from sidecar.token.snapshot import Consumers, Limits, Signer
+from sidecar.token.snapshot import Consumers, Limits, Refreshing, Signer
 from tests.authors import ALL_ALGORITHMS, author
 from tests.tokens import (
     JACK,
@@ -23,6 +24,7 @@ from tests.tokens import (
     decode,
     issuer,
     judge,
+    rules,
     world,
 )
 
@@ -184,9 +186,38 @@ def test_a_consumers_token_lives_no_longer_than_consumers_may() -> None:
     assert_passes(judge(minted(party, consumer="jack").token, party))
 
 
-def test_a_consumers_token_lives_a_day_at_most() -> None:
-    party = consumers()
+def test_a_consumers_token_follows_the_consumers_own_rules() -> None:
+    own = rules(audiences=frozenset({"stock"}), max_lifetime=60.0)
+    jack = replace(consumer("jack", JACK), rules=own)
+    party = consumers(jack, audiences=frozenset({"orders"}), max_lifetime=600.0)
+    one = minted(party, consumer="jack")
+    assert (claims_of(one)["aud"], one.expire_time) == ("stock", NOW + 60)
+    assert_passes(judge(one.token, party))
+
+
+def test_a_consumers_token_lives_a_quarter_of_an_hour_where_nothing_is_said() -> None:
+    assert minted(consumers(), consumer="jack").expire_time == NOW + 900
+    assert minted(consumers(max_lifetime=3600.0), consumer="jack").expire_time == NOW + 900
+
+
+def test_a_consumers_key_in_sub_may_be_named_as_the_subject() -> None:
+    party = consumers(key_claim="sub")
+    assert claims_of(minted(party, consumer="jack", subject="jack-key"))["sub"] == "jack-key"
+
+
+@pytest.mark.parametrize("rule", [None, 604_800.0])
+def test_a_consumers_token_lives_a_day_at_most(rule: float | None) -> None:
+    party = consumers(max_lifetime=rule)
     assert minted(party, consumer="jack", lifetime=86400.0).expire_time == NOW + 86400
+
+
+def test_a_refresh_token_may_be_ordered_of_a_signer_that_issues_them() -> None:
+    one = minted(signer(refresh=Refreshing(3600.0)), with_refresh_token=True, token_id="t" * 1024)
+    assert one.token_id == "t" * 1024
+
+
+def test_without_a_refresh_token_a_jti_may_be_longer() -> None:
+    assert minted(token_id="t" * 1025).token_id == "t" * 1025
 
 
 def test_one_key_may_sign_with_two_algorithms() -> None:
@@ -204,6 +235,15 @@ def test_a_jwk_set_publishes_public_keys_only() -> None:
     assert [one["kty"] for one in jwks["keys"]] == ["EC", "RSA", "OKP"]
     assert {one["use"] for one in jwks["keys"]} == {"sig"}
     assert not {"d", "k", "p", "q"} & {name for one in jwks["keys"] for name in one}
+
+
+def test_a_jwk_set_names_the_algorithm_of_each_key_and_has_those_that_do_not_sign_too() -> None:
+    one = signer("ES256", other_keys=(signing_key("RS256", "key-0"),))
+    jwks = json.loads(public_jwks([one]))
+    assert [(one["kid"], one["alg"]) for one in jwks["keys"]] == [
+        ("key-1", "ES256"),
+        ("key-0", "RS256"),
+    ]
 
 
 JSON_VALUES = st.recursive(

@@ -8,7 +8,7 @@ import pytest
 from sidecar.token.mint import Order, mint
 from sidecar.token.reason import CallFailed, ErrorReason
 from sidecar.token.signing import from_private_key
-from sidecar.token.snapshot import Consumers, Limits, Signer
+from sidecar.token.snapshot import Consumers, Limits, Refreshing, Signer
 from tests.authors import author
 from tests.tokens import JACK, NOW, consumer, consumers, world
 
@@ -98,6 +98,9 @@ def assert_failed(failed: CallFailed, reason: ErrorReason, field: str, words: st
         ),
         pytest.param({"claims_json": '"\ud800"'}, INVALID, "claims_json", "JSON", id="surrogate"),
         pytest.param({"claims_json": ENV}, RESERVED, "claims_json", '"env"', id="signer's"),
+        pytest.param(
+            {"claims_json": '{"env.x":1}'}, RESERVED, "claims_json", '"env.x"', id="hiding it"
+        ),
         pytest.param({"headers_json": "1"}, INVALID, "headers_json", "a number", id="a number"),
         pytest.param({"headers_json": '{"cty":1}'}, INVALID, "headers_json", "cty", id="cty"),
         pytest.param(
@@ -178,6 +181,26 @@ def test_scopes_that_a_signer_fixes_are_neither_replaced_nor_hidden(fixed: str) 
 def test_without_a_signer_none_is_found() -> None:
     failed = order(consumers(), subject="alice")
     assert_failed(failed, NOT_CONFIGURED, "signer", "no signer is configured")
+
+
+def test_without_consumers_none_is_found() -> None:
+    assert_failed(order(SIGNER, consumer="jack"), NOT_CONFIGURED, "consumer", '"jack"')
+
+
+def test_a_signer_whose_keys_are_away_mints_nothing() -> None:
+    failed = order(replace(SIGNER, keys=()))
+    assert_failed(failed, ErrorReason.STORE_UNAVAILABLE, "", "try again")
+
+
+def test_beside_a_refresh_token_a_jti_is_one_that_can_be_revoked() -> None:
+    party = replace(SIGNER, refresh=Refreshing(3600.0))
+    failed = order(party, with_refresh_token=True, token_id="t" * 1025)
+    assert_failed(failed, INVALID, "token_id", "1024")
+
+
+def test_a_consumer_has_a_day_at_most_whatever_its_rules_say() -> None:
+    failed = order(consumers(max_lifetime=604_800.0), consumer="jack", lifetime=86401.0)
+    assert_failed(failed, NOT_GRANTABLE, "lifetime", "1 d")
 
 
 def test_of_two_signers_one_must_be_named() -> None:

@@ -1,15 +1,16 @@
 """Sender-constrained tokens: RFC 9449 (DPoP) and RFC 8705 (client certificates)."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sidecar.token.checks.proof import ProofUse
 from sidecar.token.dpop import REUSABLE
-from sidecar.token.reason import Reason
+from sidecar.token.reason import DpopError, Reason
 from sidecar.token.replay import ProofMemory
-from sidecar.token.request import Proof, Request, Verdict
+from sidecar.token.request import Proof, Request, Scheme, Verdict
 from sidecar.token.snapshot import Binding
 from sidecar.token.use import Use
 from sidecar.token.validator import explain, validate
@@ -121,6 +122,22 @@ def test_what_is_no_proof_is_refused(text: str, words: tuple[str, ...]) -> None:
     assert_refused(verdict, Reason.PROOF_INVALID, *words)
 
 
+@pytest.mark.parametrize("typ", ["dpop+jwt", "DPoP+JWT", "application/dpop+jwt"])
+def test_the_typ_of_a_proof_is_compared_as_a_media_type(typ: str) -> None:
+    assert_passes(judge(TOKEN, proof=proof(TOKEN, header={"typ": typ})))
+
+
+def test_a_jti_may_have_1024_characters() -> None:
+    assert_passes(judge(TOKEN, proof=proof(TOKEN, jti="x" * 1024)))
+
+
+def test_a_proof_may_have_16384_characters() -> None:
+    missing = 16384 - len(dpop(TOKEN, note=""))
+    proven = dpop(TOKEN, note="x" * (missing // 4 * 3))
+    assert 16380 < len(proven) <= 16384
+    assert_passes(judge(TOKEN, proof=Proof(proven, METHOD, TARGET)))
+
+
 @pytest.mark.parametrize(
     "htu",
     [
@@ -166,6 +183,15 @@ def test_the_clock_skew_serves_a_proof_too_up_to_a_minute(skew: float, most: flo
         assert_refused(verdict, Reason.PROOF_INVALID, "clock skew allowed")
 
 
+def test_a_proof_is_good_for_no_longer_than_it_is_remembered() -> None:
+    party, proven = issuer(clock_skew=600.0), proof(TOKEN)
+    first, end = NOW - 60, NOW - 60 + REUSABLE
+    for now in (first, end - 0.001):
+        assert_passes(judge(TOKEN, party, now=now, proof=proven))
+    for now in (first - 0.001, end):
+        assert_refused(judge(TOKEN, party, now=now, proof=proven), Reason.PROOF_INVALID)
+
+
 def test_a_proof_may_limit_its_own_time_further() -> None:
     party = issuer(clock_skew=30.0)
     assert_passes(judge(TOKEN, party, proof=proof(TOKEN, nbf=NOW + 30, exp=NOW - 29)))
@@ -183,6 +209,58 @@ def test_a_bound_token_without_its_proof_is_refused() -> None:
     assert_refused(judge(TOKEN), Reason.PROOF_INVALID, "cnf.jkt", "no DPoP proof")
     verdict = judge(WITH_CERTIFICATE)
     assert_refused(verdict, Reason.PROOF_INVALID, "cnf.x5t#S256", "none was shown")
+
+
+@pytest.mark.parametrize(
+    ("token", "proven"),
+    [
+        pytest.param(TOKEN, replace(proof(TOKEN), scheme=Scheme.DPOP), id="bound, as DPoP"),
+        pytest.param(mint(), Proof(scheme=Scheme.BEARER), id="free, as Bearer"),
+        pytest.param(
+            WITH_CERTIFICATE,
+            Proof(client_certificate_sha256=CERTIFICATE, scheme=Scheme.BEARER),
+            id="bound to a certificate, as Bearer",
+        ),
+    ],
+)
+def test_a_token_under_the_scheme_of_its_kind_passes(token: str, proven: Proof) -> None:
+    assert_passes(judge(token, proof=proven))
+
+
+@pytest.mark.parametrize(
+    ("token", "proven", "error", "words"),
+    [
+        pytest.param(
+            TOKEN,
+            replace(proof(TOKEN), scheme=Scheme.BEARER),
+            DpopError.PROOF,
+            "as a bearer token",
+            id="bound, as Bearer",
+        ),
+        pytest.param(
+            TOKEN, Proof(scheme=Scheme.DPOP), DpopError.PROOF, "no DPoP proof", id="without proof"
+        ),
+        pytest.param(
+            TOKEN, proof(TOKEN, htm="GET"), DpopError.PROOF, "htm", id="with a proof of no use"
+        ),
+        pytest.param(
+            mint(), Proof(scheme=Scheme.DPOP), DpopError.TOKEN, "send it as Bearer", id="free"
+        ),
+        pytest.param(
+            WITH_CERTIFICATE,
+            Proof(client_certificate_sha256=CERTIFICATE, scheme=Scheme.DPOP),
+            DpopError.TOKEN,
+            "no DPoP key",
+            id="bound to a certificate, as DPoP",
+        ),
+        pytest.param(mint(), proof(mint()), None, "bound to no key", id="a proof of a free one"),
+    ],
+)
+def test_a_client_is_told_how_to_use_dpop(
+    token: str, proven: Proof, error: DpopError | None, words: str
+) -> None:
+    refusal = assert_refused(judge(token, proof=proven), Reason.PROOF_INVALID, words)
+    assert refusal.dpop is error
 
 
 def test_a_token_that_is_bound_to_the_client_certificate_passes() -> None:
@@ -290,6 +368,12 @@ def test_where_no_more_proofs_can_be_remembered_none_passes() -> None:
     assert_refused(verdict, Reason.STATE_UNAVAILABLE, "try again")
 
 
+def test_a_token_without_a_proof_takes_no_room_among_those_that_are_remembered() -> None:
+    used = ProofMemory(60.0, most=1)
+    assert_passes(judge(mint(), used=used))
+    assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+
+
 def test_a_token_of_another_author_is_judged_by_its_signature_first() -> None:
     token = mint(CORP.calling_itself("key-9"), cnf={"jkt": thumbprint()})
     assert_refused(judge(token, proof=proof(token)), Reason.KEY_NOT_FOUND)
@@ -326,6 +410,10 @@ def test_a_proof_is_used_once_by_all_who_remember_proofs_together() -> None:
     assert_passes(shared(TOKEN, uses))
     assert_refused(shared(TOKEN, uses), Reason.REPLAYED, "the DPoP proof was used before")
     assert_passes(shared(TOKEN, uses, jti="proof-2"))
+
+
+def test_where_proofs_are_remembered_together_a_token_without_one_asks_nobody() -> None:
+    assert_passes(validate(Request(mint()), world(issuer()), NOW, None))
 
 
 def test_where_it_is_not_known_whether_a_proof_was_used_it_does_not_pass() -> None:

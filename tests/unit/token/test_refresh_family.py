@@ -101,6 +101,18 @@ def test_what_is_repeated_is_the_answer_of_then() -> None:
     assert decided(TWICE, SECOND, NOW + 106) == Repeat(SECOND.text.encode())
 
 
+def test_of_a_family_that_is_revoked_no_answer_is_kept() -> None:
+    assert revoked(TWICE, NOW + 106).before is None
+
+
+def test_a_family_knows_its_latest_access_token() -> None:
+    """By it that is revoked with the family."""
+    later = replace(MINTED, token_id="id-2", expire_time=NOW + 1000)
+    one = advanced(family(), FIRST, SECOND, later, NOW + 100)
+    assert (family().token_id, family().token_expire_time) == ("id-1", NOW + 900)
+    assert (one.token_id, one.token_expire_time) == ("id-2", NOW + 1000)
+
+
 def test_without_grace_nothing_is_repeated() -> None:
     signer = replace(SIGNER, refresh=replace(RULES, grace=0.0))
     assert isinstance(decided(TWICE, SECOND, NOW + 105, signer=signer), Replay)

@@ -110,6 +110,12 @@ def test_a_claim_that_has_it_not_is_refused(
     assert_refused(judge(mint(**claims), party), reason, words)
 
 
+def test_a_path_has_at_most_1024_characters() -> None:
+    assert required_claims({"a" * 1024: 1})
+    with pytest.raises(ValueError, match="more than 1024 characters"):
+        required_claims({"a" * 1025: 1})
+
+
 @pytest.mark.parametrize("value", [[], {}, [{}], [["blue"]], {"blue": 1}, ["blue", []]])
 def test_a_value_that_no_claim_can_equal_is_an_error(value: Any) -> None:
     with pytest.raises(ValueError, match='"tenant" must be a string'):

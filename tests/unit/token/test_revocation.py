@@ -11,6 +11,7 @@ from sidecar.token.revocation import (
     KEPT_LONGER,
     LONGEST_ID,
     ConsumerReference,
+    Kind,
     Revocation,
     SubjectReference,
     TokenReference,
@@ -342,6 +343,37 @@ def test_what_expired_just_now_can_be_revoked_still() -> None:
 def test_where_an_issuer_takes_any_iss_any_can_be_revoked() -> None:
     name = revoked(subject(iss="https://x.example"), world(issuer(), ANY), NOW).name
     assert name == "17 https://x.example alice"
+
+
+def remembered(kind: Kind, time: float, expire_time: float | None) -> Revocation:
+    return Revocation(kind, "name", time, expire_time)
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other", "covers"),
+    [
+        pytest.param(Kind.SUBJECT, (5, 9), (5, 9), True, id="the same"),
+        pytest.param(Kind.SUBJECT, (5, 9), (4, 8), True, id="an earlier one"),
+        pytest.param(Kind.SUBJECT, (5, 9), (6, 9), False, id="a later one"),
+        pytest.param(Kind.CONSUMER, (5, 9), (6, 9), False, id="a later one of a consumer"),
+        pytest.param(Kind.TOKEN, (5, 9), (6, 9), True, id="a later one of a token"),
+        pytest.param(Kind.TOKEN, (5, 9), (5, 10), False, id="one that is remembered longer"),
+        pytest.param(Kind.TOKEN, (5, 9), (5, None), False, id="one that is never forgotten"),
+        pytest.param(Kind.TOKEN, (5, None), (5, 9), True, id="one that is forgotten some time"),
+        pytest.param(Kind.TOKEN, (5, None), (5, None), True, id="none is forgotten"),
+    ],
+)
+def test_what_one_revocation_covers(
+    kind: Kind, one: tuple[float, float | None], other: tuple[float, float | None], covers: bool
+) -> None:
+    assert remembered(kind, *one).covers(remembered(kind, *other)) is covers
+
+
+@pytest.mark.parametrize("end", [9.0, None])
+def test_two_revocations_in_one_have_the_later_of_their_times(end: float | None) -> None:
+    one, other = remembered(Kind.SUBJECT, 5, 8), remembered(Kind.SUBJECT, 4, end)
+    both = remembered(Kind.SUBJECT, 5, end)
+    assert one.with_all_of(other) == other.with_all_of(one) == both
 
 
 def test_a_token_is_in_no_repr() -> None:

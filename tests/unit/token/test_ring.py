@@ -159,6 +159,12 @@ def test_a_longer_lifetime_keeps_the_key_that_signs_longer() -> None:
     assert at(ring, NOW + MONTH + DAY + CLOCK_SKEW) == ring[1:]
 
 
+def test_a_longer_lifetime_is_known_of_the_next_key_before_it_signs() -> None:
+    ring = at(new(), NOW + MONTH - DAY)
+    _, following = at(ring, NOW + MONTH - DAY + 1, wanted(lifetime=DAY))
+    assert following.token_lifetime == DAY
+
+
 def test_a_longer_lifetime_does_not_keep_a_key_that_signed_before() -> None:
     ring = at(new(), NOW + MONTH - DAY)
     ring = at(ring, NOW + MONTH, wanted(lifetime=DAY))

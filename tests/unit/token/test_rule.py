@@ -78,6 +78,13 @@ def test_whose_token_passes(token: str, needs: Demand) -> None:
     assert_passes(judge(token, *PARTIES, demand=needs))
 
 
+def test_a_consumers_token_is_not_also_of_an_issuer_of_any_iss() -> None:
+    needs = demand(issuers=["open"], consumers=["jack"], open_issuer="open")
+    verified = assert_passes(judge(OF_JACK, *PARTIES, demand=needs))
+    assert verified.consumer is not None
+    assert verified.issuer_name == ""
+
+
 @pytest.mark.parametrize(
     ("token", "needs", "reason", "words"),
     [

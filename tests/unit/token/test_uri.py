@@ -57,6 +57,11 @@ def test_what_is_no_http_uri_is_told(uri: str) -> None:
         normalized_uri(uri)
 
 
+def test_a_uri_may_be_as_long_as_it_says() -> None:
+    longest = "https://shop.example/".ljust(LONGEST_URI, "a")
+    assert normalized_uri(longest) == longest
+
+
 @given(st.text(alphabet="ab./%2eE:?#@[]", max_size=40))
 def test_the_form_is_stable(rest: str) -> None:
     try:
