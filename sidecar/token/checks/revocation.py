@@ -13,7 +13,7 @@ def _check_revocation(attempt: Attempt) -> None:
         return
     if revoked.tokens:
         _check_token(attempt, revoked.tokens)
-    if revoked.subjects and attempt.issuer:
+    if revoked.subjects:
         _check_subject(attempt, revoked.subjects)
     if revoked.consumers and attempt.consumer:
         time = revoked.consumers.get(attempt.consumer.name)

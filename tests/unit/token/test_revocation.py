@@ -107,6 +107,13 @@ def test_what_is_revoked_is_refused(target: Any, token: str, words: str) -> None
     assert_refused(verdict, Reason.REVOKED, words)
 
 
+def test_a_subjects_revocation_covers_consumers_tokens_that_name_it_with_its_iss() -> None:
+    """Where an issuer of any `iss` is there, nobody knows whose that one is."""
+    parties, iss = (ANY, CONSUMERS), "https://nobody.example"
+    verdict = judge(of_jack(iss=iss), *parties, revoked=revoking(subject(iss=iss), among=parties))
+    assert_refused(verdict, Reason.REVOKED, 'tokens of subject "alice" of consumer jack')
+
+
 @pytest.mark.parametrize(
     ("target", "token"),
     [
