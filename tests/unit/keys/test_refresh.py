@@ -142,8 +142,8 @@ async def test_stopping_ends_the_fetch_that_is_under_way() -> None:
 @in_simulated_time
 async def test_nothing_is_fetched_or_published_after_stopping() -> None:
     provider = Provider(K1, K2)
-    async with running(provider, refresh=600) as issuer:
-        pass
+    async with running(provider, refresh=600, unknown_key_interval=10) as issuer:
+        await until(11)
     assert not await issuer.keys.fetch_unknown_key("k2", 10)
     assert not await issuer.keys.refresh(10)
     await until(DAY)

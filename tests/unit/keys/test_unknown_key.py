@@ -138,7 +138,8 @@ async def test_an_early_fetch_that_fails_is_retried_soon() -> None:
         assert issuer.problem
         await until(52)
         assert issuer.key_ids() == ("k2",)
-    assert provider.asked_at == pytest.approx([0, 50, 51], abs=0.01)
+        await until(652)
+    assert provider.asked_at == pytest.approx([0, 50, 51, 651], abs=0.01)
 
 
 @in_simulated_time
@@ -191,6 +192,20 @@ async def test_a_key_that_was_looked_for_costs_no_request_for_a_minute() -> None
         await until(81)
         assert await issuer.keys.fetch_unknown_key("k2", 10)
     assert len(provider.asked_at) == 3
+
+
+@in_simulated_time
+async def test_a_key_that_is_asked_for_during_a_fetch_was_looked_for_by_it() -> None:
+    provider = Provider(K1, delay=2)
+    async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+        await until(20)
+        first = asyncio.create_task(issuer.keys.fetch_unknown_key("k2", 10))
+        await until(21)
+        assert await issuer.keys.fetch_unknown_key("k3", 10)
+        await first
+        await until(40)
+        assert not await issuer.keys.fetch_unknown_key("k3", 10)
+    assert provider.asked_at == pytest.approx([0, 20], abs=0.01)
 
 
 @in_simulated_time
