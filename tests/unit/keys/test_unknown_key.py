@@ -13,6 +13,7 @@ from tests.unit.keys.provider import (
     K1,
     K2,
     Provider,
+    Script,
     now,
     running,
     tagged,
@@ -206,6 +207,22 @@ async def test_a_key_that_is_asked_for_during_a_fetch_was_looked_for_by_it() -> 
         await until(40)
         assert not await issuer.keys.fetch_unknown_key("k3", 10)
     assert provider.asked_at == pytest.approx([0, 20], abs=0.01)
+
+
+@pytest.mark.parametrize("between", [K1, ANSWERS_500], ids=["the same set", "an outage"])
+def test_a_key_that_was_looked_for_stays_known_while_the_set_is_the_same(between: Script) -> None:
+    @in_simulated_time
+    async def check() -> None:
+        provider = Provider(K1, K1, between, K1)
+        async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+            await until(20)
+            await issuer.keys.fetch_unknown_key("k2", 10)
+            await until(35)
+            await issuer.keys.fetch_unknown_key("k3", 10)
+            await until(50)
+            assert not await issuer.keys.fetch_unknown_key("k2", 10)
+
+    check()
 
 
 @in_simulated_time
