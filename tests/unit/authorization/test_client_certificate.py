@@ -69,6 +69,9 @@ def test_which_certificate_counts(request_: HttpRequest, trusted: bool, found: b
         pytest.param(asked(f"{HASH},{OTHERS}"), "2 client certificates", id="two elements"),
         pytest.param(asked(HASH, OTHERS), "2 client certificates", id="two headers"),
         pytest.param(asked(OTHERS, certificate=ENCODED), "2 client", id="header and peer differ"),
+        pytest.param(
+            asked(OTHERS, certificate=ENCODED, principal=""), "2 client", id="also without a name"
+        ),
         pytest.param(asked(f"{HASH};{HASH}"), "can't be read", id="two in one element"),
         pytest.param(asked(f"By=a,{HASH}"), "can't be read", id="an element without"),
         pytest.param(asked(f"{HASH};"), "can't be read", id="nothing behind a semicolon"),
