@@ -1,6 +1,7 @@
 """Finding consumers in a store: what a flood, a crowd and a wave cost it, and what it learns."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
@@ -14,7 +15,7 @@ from sidecar.state.consumers.follower import RETRY
 from sidecar.state.consumers.lookup import MOST_LOOKUPS
 from sidecar.state.consumers.record import KeptConsumer
 from sidecar.state.consumers.stored import StoredConsumers
-from sidecar.state.store import Record
+from sidecar.state.store import Named, Record
 from sidecar.token.stored import ConsumerQuestion, Lookup
 from tests.simulated_time import in_simulated_time
 from tests.unit.state.shared import Clock, Shared, setting
@@ -26,11 +27,15 @@ CALL = 0.01
 
 
 class Counting(Shared):
-    """Takes a moment for each read, and counts reads and those at one time."""
+    """Takes a moment for each read, and counts reads, those at one time, and looks for changes."""
 
     def __init__(self) -> None:
         super().__init__(Clock())
-        self.asked = self.at_once = self.most_at_once = 0
+        self.asked = self.at_once = self.most_at_once = self.looks = 0
+
+    async def changes(self, kind: str, after: int, limit: int) -> tuple[Named, ...]:
+        self.looks += 1
+        return await super().changes(kind, after, limit)
 
     async def get(self, kind: str, name: str) -> Record | None:
         if kind == "consumer_key":
@@ -158,6 +163,36 @@ def test_a_change_elsewhere_is_known_within_max_staleness(tells: bool) -> None:
             assert await name_of(theirs, "jack-key") is None
 
     check()
+
+
+@in_simulated_time
+async def test_a_store_where_nothing_changes_is_looked_at_twice_within_max_staleness() -> None:
+    store = Counting()
+    store.tells = False
+    async with sidecar(store):
+        await asyncio.sleep(100 * STALENESS)
+    assert 190 <= store.looks <= 202
+
+
+def test_a_store_that_goes_away_and_comes_back_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    @in_simulated_time
+    async def check() -> None:
+        store = Counting()
+        async with sidecar(store):
+            store.works = False
+            await asyncio.sleep(100)
+            store.works = True
+            await asyncio.sleep(100)
+
+    check()
+    assert [(one.levelname, one.exc_info) for one in caplog.records] == [
+        ("WARNING", None),
+        ("INFO", None),
+    ]
 
 
 @in_simulated_time
