@@ -78,12 +78,14 @@ async def answered(
 
 
 WITH_TOKEN = {"authorization": ("Bearer a.b.c",)}
+TWO_PROOFS = {"dpop": ("x", "y")}
 
 
 @pytest.mark.parametrize(
     ("target", "headers", "verdict", "reason"),
     [
         pytest.param("/healthz", {}, None, None, id="anonymous: no token"),
+        pytest.param("/healthz", TWO_PROOFS, None, None, id="anonymous: two proofs of no token"),
         pytest.param("/healthz", WITH_TOKEN, None, None, id="anonymous: a good token"),
         pytest.param("/healthz", WITH_TOKEN, EXPIRED, Reason.EXPIRED, id="anonymous: a bad one"),
         pytest.param(
