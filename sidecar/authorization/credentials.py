@@ -51,7 +51,7 @@ def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Creden
             found[source] = token
     if not found:
         return Credential()
-    if len(found) > 1 and len(set(found.values())) > 1:
+    if len(set(found.values())) > 1:
         raise _refused(f"different tokens in {' and in '.join(_place(one) for one in found)}")
     return Credential(next(iter(found.values())), _removal(request, found), _scheme(request, found))
 
@@ -108,11 +108,9 @@ def _header_tokens(values: tuple[str, ...], prefixes: tuple[str, ...]) -> list[s
             if one[:size].lower() == prefix:
                 tokens.append(one[size:].strip())
                 break
-            if prefix[-1:] == " " and _ends_scheme(one[:size].lower(), prefix.strip()):
+            if _ends_scheme(one[:size].lower(), prefix.strip()):
                 tokens.append("")
-    if tokens and len(fields) > 1:
-        return ["", *tokens] if len(tokens) == 1 else tokens
-    return tokens
+    return ["", *tokens] if len(tokens) == 1 and len(fields) > 1 else tokens
 
 
 def _ends_scheme(text: str, scheme: str) -> bool:
@@ -143,7 +141,7 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
     cookies = []
     for value in request.values("cookie"):
         for text in value.split(";"):
-            name, _, cookie = text.strip().partition("=")
+            name, _, cookie = text.partition("=")
             cookie = cookie.strip()
             if len(cookie) > 1 and cookie[0] == cookie[-1] == '"':
                 cookie = cookie[1:-1]

@@ -134,11 +134,11 @@ def _resent(name: str, request: HttpRequest) -> str:
 
 
 def _without(parameters: tuple[str, ...], target: str) -> str:
-    path, mark, query = target.partition("?")
+    path, _, query = target.partition("?")
     if not parameters:
         return target
     rest = "&".join(_kept(parameters, query))
-    return f"{path}?{rest}" if mark and rest else path
+    return f"{path}?{rest}" if rest else path
 
 
 def _kept(parameters: tuple[str, ...], query: str) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _decoded(path: str) -> str:
 
 def _resolved(text: str, path: str) -> Path:
     """The path without parameters (`;` and what follows), `.`, `..` and empty segments."""
-    names = [segment.partition(";")[0] for segment in text.split("/")[1:]]
+    names = [segment.partition(";")[0] for segment in text.split("/")]
     resolved: list[str] = []
     for name in names:
         if name == "..":

@@ -37,7 +37,6 @@ class Location:
         """The `jwks_uri`; raises DownloadFailed as `jwks_url`, or where there is no document."""
         loop = asyncio.get_running_loop()
         if self._url is None or loop.time() >= self._known_until:
-            self._url = None
             url, answer = await self._document()
             self._url = jwks_url(self._issuer, url, answer.body or b"")
             fresh = LONGEST if answer.lifetime is None else answer.lifetime

@@ -244,8 +244,8 @@ class RemoteKeys:
         if self._failures:
             log.info("issuer %s: keys fetched again", self._issuer_name)
         self._due = self._next_due(answer.lifetime)
-        known, self._failures, self.problem = self._failures == 0, 0, ""
-        same = known and self._held is not None and self._held.keys is keys
+        self._failures, self.problem = 0, ""
+        same = self._held is not None and self._held.keys is keys
         self._held = Held(keys, body, answer.validators, _time(), self._due)
         self._watch_staleness()
         self._remember_absent(keys, same)

@@ -21,7 +21,7 @@ from sidecar.engine import Engine
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.request import Refusal, Request, Verdict
-from tests.unit.api.calls import Call
+from tests.unit.api.calls import Aborted, Call
 from tests.unit.api.checks import (
     CheckRequest,
     asked,
@@ -189,6 +189,32 @@ async def test_an_answer_that_can_not_be_written_is_a_denial() -> None:
     assert_denied(answer, 503, "STATE_UNAVAILABLE")
 
 
+LEFT_TO_ENVOY = Policy(fails_on_outage=True)
+
+
+@pytest.mark.parametrize("reason", [Reason.KEYS_UNAVAILABLE, Reason.STATE_UNAVAILABLE])
+async def test_an_outage_that_is_left_to_envoy_fails_the_call(reason: Reason) -> None:
+    judge = Judge(Refusal(reason, "why"))
+    with pytest.raises(Aborted, match="why") as aborted:
+        await checked(asked(authorization="Bearer a"), LEFT_TO_ENVOY, judge)
+    assert aborted.value.info.reason == "STORE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param(one, id=one.name)
+        for one in Reason
+        if one not in {Reason.KEYS_UNAVAILABLE, Reason.STATE_UNAVAILABLE}
+    ],
+)
+async def test_what_is_no_outage_is_never_left_to_envoy(reason: Reason) -> None:
+    answer = await checked(
+        asked(authorization="Bearer a"), LEFT_TO_ENVOY, Judge(Refusal(reason, "why"))
+    )
+    assert answer.WhichOneof("http_response") == "denied_response"
+
+
 @pytest.mark.parametrize("seconds", [None, 0.25])
 async def test_the_engine_is_told_the_calls_deadline(seconds: float | None) -> None:
     judge = Judge(Refusal(Reason.EXPIRED, "why"))
@@ -302,6 +328,15 @@ async def test_what_is_answered_again_is_the_answer_to_just_that_request(
     for message in (first, then, first, then):
         fresh = Authorization(engine(), lambda: POLICY_WITH_RULES)
         assert await remembering.check(message, Call()) == await fresh.check(message, Call())
+
+
+async def test_what_is_answered_again_is_not_decided_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge = engine()
+    first = await checked(asked_of("/"), FORWARD, judge)
+    monkeypatch.delattr(Engine, "decide_or_refuse")
+    assert await checked(asked_of("/"), FORWARD, judge) == first
 
 
 async def test_another_policy_answers_anew() -> None:

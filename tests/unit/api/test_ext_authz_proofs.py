@@ -58,6 +58,19 @@ async def test_what_passes(message: Any) -> None:
     assert "authorization" in answer.ok_response.headers_to_remove
 
 
+@pytest.mark.parametrize(("trusted", "status"), [(True, 0), (False, 401)])
+async def test_a_certificate_that_only_a_header_tells_of_counts_where_that_is_trusted(
+    trusted: bool, status: int
+) -> None:
+    message = asked(f"Bearer {TO_CERTIFICATE}")
+    message.attributes.source.principal = "spiffe://prod/ns/shop/sa/web"
+    message.attributes.request.http.header_map.headers.add(
+        key="x-forwarded-client-cert", raw_value=f"Hash={SHA256.hex()}".encode()
+    )
+    answer = await checked(message, Policy(certificate_header_trusted=trusted))
+    assert answer.denied_response.status.code == status
+
+
 async def test_the_proof_is_taken_out_with_the_token() -> None:
     answer = await checked(asked(f"DPoP {BOUND}", PROOF))
     assert list(answer.ok_response.headers_to_remove) == ["authorization", "dpop"]
@@ -92,6 +105,12 @@ DPOP = 'DPoP realm="jwt-sidecar", error="invalid_dpop_proof"'
             'DPoP realm="jwt-sidecar", error="invalid_token"',
             "send it as Bearer",
             id="a token that is bound to nothing, as DPoP",
+        ),
+        pytest.param(
+            asked(f"DPoP {FREE}"),
+            'DPoP realm="jwt-sidecar", error="invalid_token"',
+            "send it as Bearer",
+            id="the same without a proof",
         ),
         pytest.param(
             asked(f"Bearer {TO_CERTIFICATE}"),

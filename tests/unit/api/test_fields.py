@@ -84,6 +84,16 @@ def test_malformed_claims(text: str, problem: str) -> None:
     assert_invalid(message, lambda: fields.claims("f", text, 4))
 
 
+MOST_CLAIMS = 64 * 1024
+
+
+def test_claims_are_bounded() -> None:
+    longest = '{"a": 1}'.ljust(MOST_CLAIMS)
+    assert fields.claims("f", longest, 32) == (RequiredClaim("a", (1,)),)
+    message = f"f: it has {MOST_CLAIMS + 1} characters; at most {MOST_CLAIMS} are taken"
+    assert_invalid(message, lambda: fields.claims("f", f"{longest} ", 32))
+
+
 @pytest.mark.parametrize("text", ["", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"])
 def test_address(text: str) -> None:
     assert fields.address("f", text) == text

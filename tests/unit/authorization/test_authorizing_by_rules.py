@@ -78,12 +78,14 @@ async def answered(
 
 
 WITH_TOKEN = {"authorization": ("Bearer a.b.c",)}
+TWO_PROOFS = {"dpop": ("x", "y")}
 
 
 @pytest.mark.parametrize(
     ("target", "headers", "verdict", "reason"),
     [
         pytest.param("/healthz", {}, None, None, id="anonymous: no token"),
+        pytest.param("/healthz", TWO_PROOFS, None, None, id="anonymous: two proofs of no token"),
         pytest.param("/healthz", WITH_TOKEN, None, None, id="anonymous: a good token"),
         pytest.param("/healthz", WITH_TOKEN, EXPIRED, Reason.EXPIRED, id="anonymous: a bad one"),
         pytest.param(
@@ -159,6 +161,17 @@ async def test_what_a_rule_requires_is_asked_of_the_token() -> None:
     assert isinstance(asked.demand.condition, Bound)
     assert replace(asked.demand, condition=None) == ADMIN.demand
     assert asked.demand.condition.why_not({}, {"tenant": "/admin/a"}, None) == ""
+
+
+async def test_a_condition_may_be_all_that_a_rule_requires() -> None:
+    judge = Judge(verified())
+    rule = Rule("rule tenant", condition=ADMIN.condition)
+    policy = replace(POLICY, rules=Rules([(Match(), rule)]))
+    await authorize(HttpRequest("GET", "h", "/a", WITH_TOKEN), policy, judge.decide)
+    (asked,) = judge.asked
+    assert asked.demand is not None
+    assert replace(asked.demand, condition=None) == Demand("rule tenant")
+    assert isinstance(asked.demand.condition, Bound)
 
 
 async def test_a_route_names_a_rule_whatever_that_matches() -> None:

@@ -15,6 +15,7 @@ from tests.identities import Ca
 SPIFFE = "spiffe://prod/ns/shop/sa/checkout"
 PEM = Ca().certify(SPIFFE, "checkout.shop").certificate
 OTHER = Ca().certify("other.shop").certificate
+NAMELESS = Ca().certify().certificate
 
 
 def sha256(pem: bytes) -> bytes:
@@ -40,6 +41,9 @@ def asked(*xfcc: str, certificate: str = "", principal: str = SPIFFE) -> HttpReq
         pytest.param(asked(principal=""), False, b"", id="none was shown"),
         pytest.param(asked(certificate=ENCODED), False, SHOWN, id="the peer's own"),
         pytest.param(asked(certificate=PEM.decode()), False, SHOWN, id="not encoded"),
+        pytest.param(
+            asked(certificate=NAMELESS.decode()), False, sha256(NAMELESS), id="one without names"
+        ),
         pytest.param(asked(HASH), False, b"", id="a header that nobody vouches for"),
         pytest.param(asked(HASH), True, SHOWN, id="a header that the proxy sets"),
         pytest.param(asked(HASH.upper().replace("HASH", "hash")), True, SHOWN, id="in capitals"),
@@ -65,6 +69,9 @@ def test_which_certificate_counts(request_: HttpRequest, trusted: bool, found: b
         pytest.param(asked(f"{HASH},{OTHERS}"), "2 client certificates", id="two elements"),
         pytest.param(asked(HASH, OTHERS), "2 client certificates", id="two headers"),
         pytest.param(asked(OTHERS, certificate=ENCODED), "2 client", id="header and peer differ"),
+        pytest.param(
+            asked(OTHERS, certificate=ENCODED, principal=""), "2 client", id="also without a name"
+        ),
         pytest.param(asked(f"{HASH};{HASH}"), "can't be read", id="two in one element"),
         pytest.param(asked(f"By=a,{HASH}"), "can't be read", id="an element without"),
         pytest.param(asked(f"{HASH};"), "can't be read", id="nothing behind a semicolon"),
@@ -102,6 +109,7 @@ def test_no_value_ends_its_quotes(text: str) -> None:
     ("certificate", "principal", "names"),
     [
         pytest.param(ENCODED, SPIFFE, (SPIFFE, "checkout.shop"), id="of the certificate"),
+        pytest.param(NAMELESS.decode(), SPIFFE, (), id="of a certificate without"),
         pytest.param("", SPIFFE, (SPIFFE,), id="of the connection"),
         pytest.param("rubbish", SPIFFE, (SPIFFE,), id="of the connection, as it can't be read"),
         pytest.param("", "", (), id="none"),

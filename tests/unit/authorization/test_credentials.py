@@ -3,6 +3,7 @@ import pytest
 from sidecar.authorization.credentials import Credential
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import BEARER, HeaderSource, Source
+from sidecar.token.request import Scheme
 from tests.unit.authorization.places import (
     COOKIE,
     QUERY,
@@ -40,6 +41,8 @@ from tests.unit.authorization.places import (
         pytest.param(cookies("x=1; session=a.b.c; y=2"), "a.b.c", id="cookie among others"),
         pytest.param(cookies("x=1", "session=a.b.c"), "a.b.c", id="second Cookie header"),
         pytest.param(cookies('session="a.b.c"'), "a.b.c", id="quoted cookie"),
+        pytest.param(cookies('session="a.b.c'), '"a.b.c', id="a cookie with one quote"),
+        pytest.param(cookies('session="'), '"', id="a cookie of one quote"),
         pytest.param(cookies("x=1;session=a.b.c"), "a.b.c", id="cookies without a space"),
         pytest.param(cookies(" session = a.b.c "), "a.b.c", id="space in a cookie"),
         pytest.param(cookies("session=a=b"), "a=b", id="equals sign in a cookie"),
@@ -58,6 +61,7 @@ def test_found(asked: HttpRequest, token: str) -> None:
         pytest.param(bearer("Basic YTpi", "Digest a"), id="two headers and no Bearer"),
         pytest.param(bearer("Bearertoken"), id="no space after the scheme"),
         pytest.param(bearer("Bearer-x a.b.c"), id="another scheme that begins alike"),
+        pytest.param(bearer("Bearer_x a.b.c"), id="and another"),
         pytest.param(bearer(""), id="empty header"),
         pytest.param(request(("x-other", "Bearer a.b.c")), id="another header"),
         pytest.param(request(target="/?Access_Token=a.b.c"), id="parameter in another case"),
@@ -194,6 +198,24 @@ def test_equal_tokens_in_two_places_are_one() -> None:
         ("authorization", "Bearer a"), ("cookie", "session=a"), target="/?access_token=a"
     )
     assert found(asked).token == "a"
+
+
+@pytest.mark.parametrize(
+    ("asked", "scheme"),
+    [
+        pytest.param(bearer("Bearer a"), Scheme.BEARER, id="Bearer"),
+        pytest.param(bearer("dpop a"), Scheme.DPOP, id="DPoP"),
+        pytest.param(
+            request(("authorization", "DPoP a"), ("cookie", "session=a")),
+            Scheme.DPOP,
+            id="DPoP, and in a cookie too",
+        ),
+        pytest.param(request(("x-token", "a")), Scheme.UNKNOWN, id="another header"),
+        pytest.param(cookies("session=a"), Scheme.UNKNOWN, id="a cookie"),
+    ],
+)
+def test_the_scheme_is_that_of_the_authorization_header(asked: HttpRequest, scheme: Scheme) -> None:
+    assert found(asked).scheme is scheme
 
 
 @pytest.mark.parametrize(

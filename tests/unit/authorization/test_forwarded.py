@@ -208,6 +208,10 @@ def test_a_certificate_that_no_envoy_vouches_for_is_not_there() -> None:
     assert request.values("x-forwarded-client-cert") == ()
 
 
+def test_the_host_of_the_question_is_none_of_the_requests_headers() -> None:
+    assert described({**NGINX, "host": ("sidecar:9192",)}).values("host") == ()
+
+
 POLICY = Policy(
     (BEARER, HeaderSource("x-token"), QuerySource("access_token"), CookieSource("session")),
     forward=Forward({"x-jwt-subject": ForwardedClaim("sub")}),
@@ -261,6 +265,20 @@ def test_the_upstream_gets_these_headers_and_no_other_of_their_names(
     admission: Admission, request_: HttpRequest, headers: dict[str, str]
 ) -> None:
     assert for_upstream(admission, request_, POLICY) == headers
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "joined"),
+    [
+        pytest.param("cookie", ("a=1", "b=2"), "a=1; b=2", id="cookies"),
+        pytest.param("authorization", ("Basic u", "Digest v"), "Basic u, Digest v", id="others"),
+    ],
+)
+def test_headers_that_are_there_twice_are_sent_on_as_one(
+    name: str, values: tuple[str, ...], joined: str
+) -> None:
+    request = HttpRequest("GET", "a.example", "/a", {name: values})
+    assert for_upstream(Admission(), request, POLICY)[name] == joined
 
 
 def test_a_token_that_stays_is_not_spoken_of() -> None:

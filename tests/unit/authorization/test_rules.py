@@ -39,13 +39,21 @@ def named(*matches: Match) -> Rules:
         pytest.param(Match(hosts=("a.b",)), "GET", "A.B:8080", "/", True, id="host with a port"),
         pytest.param(Match(hosts=("a.b",)), "GET", "a.b.", "/", True, id="host with a final dot"),
         pytest.param(Match(hosts=("a.b",)), "GET", "x.a.b", "/", False, id="below the host"),
+        pytest.param(Match(hosts=("a.b",)), "GET", "a.b.:80", "/", True, id="dot and port"),
         pytest.param(Match(hosts=("*.a.b",)), "GET", "x.y.a.b", "/", True, id="wildcard"),
         pytest.param(Match(hosts=("*.a.b",)), "GET", "a.b", "/", False, id="wildcard, the host"),
         pytest.param(Match(hosts=("*.b",)), "GET", "a.bb", "/", False, id="wildcard, another"),
         pytest.param(Match(hosts=("[::1]",)), "GET", "[::1]:80", "/", True, id="an IPv6 address"),
+        pytest.param(Match(hosts=("[::1]",)), "GET", "[::1]", "/", True, id="one without a port"),
         pytest.param(Match(hosts=("a", "b")), "GET", "b", "/", True, id="one of the hosts"),
         pytest.param(
             Match(hosts=("a",)), "GET", "a" * 300, "/", False, id="a host that is no name"
+        ),
+        pytest.param(
+            Match(hosts=("*.a",)), "GET", "x." * 126 + "a", "/", True, id="the longest name"
+        ),
+        pytest.param(
+            Match(hosts=("*.a",)), "GET", "x." * 127 + "a", "/", False, id="one that is longer"
         ),
     ],
 )
@@ -97,6 +105,7 @@ def test_rules_are_found_by_name() -> None:
         pytest.param("^(?i)/a", "", id="nor where case is ignored"),
         pytest.param(r"^/a\.b", "/a", id="up to an escape"),
         pytest.param("^*", "", id="nothing"),
+        pytest.param("^*/a", "", id="nothing, and then more"),
     ],
 )
 def test_what_a_regular_expression_begins_with(text: str, beginning: str) -> None:

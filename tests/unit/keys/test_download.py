@@ -274,6 +274,20 @@ async def test_an_answer_says_how_long_it_lives_and_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("etag", "last_modified"),
+    [
+        pytest.param('"1"', "", id="a tag alone"),
+        pytest.param("", "yesterday", id="a time alone"),
+    ],
+)
+async def test_either_validator_makes_the_next_request_conditional(
+    etag: str, last_modified: str
+) -> None:
+    async with http(answering(etag=etag, last_modified=last_modified)) as url:
+        assert (await fetched(url)).validators == Validators(url, etag, last_modified)
+
+
+@pytest.mark.parametrize(
     "etag", [pytest.param('"é"', id="not ASCII"), pytest.param('"' + "a" * 2000, id="long")]
 )
 async def test_a_tag_that_could_not_be_sent_back_is_none(etag: str) -> None:
@@ -316,16 +330,20 @@ async def test_configured_headers_are_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "etag",
+    ("sent", "etag"),
     [
-        pytest.param("", id="without its tag"),
-        pytest.param('"1"', id="with its tag"),
-        pytest.param('W/"1"', id="with its tag, weak"),
+        pytest.param('"1"', "", id="without its tag"),
+        pytest.param('"1"', '"1"', id="with its tag"),
+        pytest.param('"1"', 'W/"1"', id="with its tag, weak"),
+        pytest.param('W/"1"', '"1"', id="with its weak tag, strong"),
+        pytest.param("", '"1"', id="with a tag, where there was none"),
     ],
 )
-async def test_what_is_not_modified_keeps_its_validators_and_lives_longer(etag: str) -> None:
+async def test_what_is_not_modified_keeps_its_validators_and_lives_longer(
+    sent: str, etag: str
+) -> None:
     async with http(answering(304, b"", etag=etag, cache_control="max-age=60")) as url:
-        validators = Validators(url, '"1"')
+        validators = Validators(url, sent, "yesterday")
         assert await fetched(url, validators=validators) == Answer(None, 60.0, validators)
 
 

@@ -102,6 +102,8 @@ async def test_schemes(issuer: str, jwks_uri: str) -> None:
         pytest.param("", id="empty"),
         pytest.param("https:///jwks", id="without a host"),
         pytest.param("https://[", id="half an address"),
+        pytest.param("https://keys.example.com/cl\u00e9s", id="beyond ASCII"),
+        pytest.param("https://keys.example.com/jwks\n", id="a line break"),
         pytest.param(7, id="a number"),
         pytest.param([JWKS], id="an array"),
         pytest.param(None, id="null"),

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from sidecar.keys.schedule import Schedule
 from tests.simulated_time import in_simulated_time
 from tests.unit.keys.provider import (
     ANSWERS_500,
@@ -69,6 +70,14 @@ async def test_backoff_starts_anew_after_a_good_fetch() -> None:
         await until(104)
         assert issuer.problem == ""
     assert provider.asked_at == pytest.approx([0, 1, 3, 103, 104])
+
+
+@in_simulated_time
+async def test_after_an_outage_the_next_interval_is_spread_as_the_first_is() -> None:
+    provider = Provider(K1, ANSWERS_500, K1)
+    async with running(provider, refresh=600, kind=Schedule, random=0.0):
+        await until(121)
+    assert provider.asked_at == pytest.approx([0, 60, 60.5, 120.5], abs=0.01)
 
 
 @in_simulated_time
@@ -142,8 +151,8 @@ async def test_stopping_ends_the_fetch_that_is_under_way() -> None:
 @in_simulated_time
 async def test_nothing_is_fetched_or_published_after_stopping() -> None:
     provider = Provider(K1, K2)
-    async with running(provider, refresh=600) as issuer:
-        pass
+    async with running(provider, refresh=600, unknown_key_interval=10) as issuer:
+        await until(11)
     assert not await issuer.keys.fetch_unknown_key("k2", 10)
     assert not await issuer.keys.refresh(10)
     await until(DAY)

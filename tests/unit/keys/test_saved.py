@@ -125,6 +125,25 @@ async def test_saved_keys_that_are_not_used(kept: Saved | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        pytest.param(DAY + 1, "past max_stale", id="old"),
+        pytest.param(-301, "from the future", id="from the future"),
+    ],
+)
+def test_why_saved_keys_are_not_used_is_told(
+    age: float, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @in_simulated_time
+    async def start() -> None:
+        async with running(Provider(K1), max_stale=DAY, snapshots=Store(saved(age=age))):
+            await until(1)
+
+    start()
+    assert words in caplog.text
+
+
+@pytest.mark.parametrize(
     "age",
     [
         pytest.param(DAY - 1, id="just of max_stale"),

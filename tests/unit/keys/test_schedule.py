@@ -52,6 +52,11 @@ def test_the_first_interval_is_anywhere_within_one(
     assert 0.1 * middle * 0.999 <= first <= middle * 1.001
 
 
+def test_the_first_interval_is_spread_over_all_of_it() -> None:
+    between = [schedule().first_interval(None, random) for random in (0.0, 1.0)]
+    assert between == pytest.approx([60, 600])
+
+
 @pytest.mark.parametrize(
     ("failures", "least", "most"),
     [
@@ -69,6 +74,11 @@ def test_retries(failures: int, least: float, most: float) -> None:
 
 def test_a_retry_is_never_later_than_a_refresh() -> None:
     assert schedule(refresh=5).retry(20, 1.0) == 5
+
+
+def test_a_pause_for_unknown_keys_is_spread_over_a_tenth_more() -> None:
+    between = [schedule().unknown_key_pause(random) for random in (0.0, 1.0)]
+    assert between == pytest.approx([10, 11])
 
 
 @given(st.floats(0, 86400), RANDOM)

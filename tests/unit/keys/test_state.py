@@ -154,6 +154,17 @@ async def test_the_next_one_takes_over_without_a_fetch() -> None:
 
 
 @in_simulated_time
+async def test_the_next_one_may_fetch_for_an_unknown_key_when_the_one_before_might() -> None:
+    provider = Provider(K1, K2)
+    async with running(provider, unknown_key_interval=10) as old:
+        await until(9)
+    initial = old.keys.hand_over()
+    async with running(provider, unknown_key_interval=10, initial=initial) as issuer:
+        await until(10)
+        assert await issuer.keys.fetch_unknown_key("k2", 10)
+
+
+@in_simulated_time
 async def test_a_thousand_reloads_fetch_nothing() -> None:
     provider = Provider(K1)
     async with running(provider, refresh=600) as first:

@@ -13,6 +13,7 @@ from tests.unit.keys.provider import (
     K1,
     K2,
     Provider,
+    Script,
     now,
     running,
     tagged,
@@ -138,7 +139,8 @@ async def test_an_early_fetch_that_fails_is_retried_soon() -> None:
         assert issuer.problem
         await until(52)
         assert issuer.key_ids() == ("k2",)
-    assert provider.asked_at == pytest.approx([0, 50, 51], abs=0.01)
+        await until(652)
+    assert provider.asked_at == pytest.approx([0, 50, 51, 651], abs=0.01)
 
 
 @in_simulated_time
@@ -191,6 +193,36 @@ async def test_a_key_that_was_looked_for_costs_no_request_for_a_minute() -> None
         await until(81)
         assert await issuer.keys.fetch_unknown_key("k2", 10)
     assert len(provider.asked_at) == 3
+
+
+@in_simulated_time
+async def test_a_key_that_is_asked_for_during_a_fetch_was_looked_for_by_it() -> None:
+    provider = Provider(K1, delay=2)
+    async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+        await until(20)
+        first = asyncio.create_task(issuer.keys.fetch_unknown_key("k2", 10))
+        await until(21)
+        assert await issuer.keys.fetch_unknown_key("k3", 10)
+        await first
+        await until(40)
+        assert not await issuer.keys.fetch_unknown_key("k3", 10)
+    assert provider.asked_at == pytest.approx([0, 20], abs=0.01)
+
+
+@pytest.mark.parametrize("between", [K1, ANSWERS_500], ids=["the same set", "an outage"])
+def test_a_key_that_was_looked_for_stays_known_while_the_set_is_the_same(between: Script) -> None:
+    @in_simulated_time
+    async def check() -> None:
+        provider = Provider(K1, K1, between, K1)
+        async with running(provider, unknown_key_interval=10, refresh=3600) as issuer:
+            await until(20)
+            await issuer.keys.fetch_unknown_key("k2", 10)
+            await until(35)
+            await issuer.keys.fetch_unknown_key("k3", 10)
+            await until(50)
+            assert not await issuer.keys.fetch_unknown_key("k2", 10)
+
+    check()
 
 
 @in_simulated_time

@@ -488,3 +488,5 @@ async def test_others_that_write_without_pause_end_in_an_error(failing: Failing)
     sidecar = Sidecar(Contended())
     first = await sidecar.issue()
     await unanswered(sidecar, first)
+    with pytest.raises(CallFailed, match="try again"):
+        await sidecar.revoke(first)

@@ -28,7 +28,7 @@ class Remembering(RuleBasedStateMachine):
     @rule(name=NAMES, key=KEYS)
     def keep(self, name: str, key: str) -> None:
         consumer = Consumer(name, key, "HS256", CREDENTIAL, {}, disabled=False)
-        self.forget(name)
+        self.unread(name)
         assert self.cache.keep(key, consumer, 1, self.now).consumer is consumer
         self.read[key] = consumer, self.now + TTL * (1 - SPREAD / 2)
         assert self.cache.get(key, self.now).consumer is consumer  # type: ignore[union-attr]
@@ -42,10 +42,13 @@ class Remembering(RuleBasedStateMachine):
     @rule(name=NAMES)
     def forget(self, name: str) -> None:
         self.cache.forget(name)
+        self.unread(name)
+        assert self.cache.version(name) is None
+
+    def unread(self, name: str) -> None:
         for key, (consumer, _) in tuple(self.read.items()):
             if consumer and consumer.name == name:
                 del self.read[key]
-        assert self.cache.version(name) is None
 
     @rule(key=KEYS)
     def forget_key(self, key: str) -> None:
