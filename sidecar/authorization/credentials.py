@@ -51,7 +51,7 @@ def find_credential(request: HttpRequest, sources: tuple[Source, ...]) -> Creden
             found[source] = token
     if not found:
         return Credential()
-    if len(set(found.values())) > 1:
+    if len(found) > 1 and len(set(found.values())) > 1:
         raise _refused(f"different tokens in {' and in '.join(_place(one) for one in found)}")
     return Credential(next(iter(found.values())), _removal(request, found), _scheme(request, found))
 

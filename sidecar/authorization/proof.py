@@ -32,7 +32,9 @@ def find_proof(
             "section 4.3)",
             DpopError.PROOF,
         )
-    certificate = certificate_sha256(request, certificate_header_trusted)
+    certificate = b""
+    if request.source_certificate or certificate_header_trusted:  # few have any, and all pay
+        certificate = certificate_sha256(request, certificate_header_trusted)
     if not sent and not certificate and credential.scheme is not Scheme.DPOP:
         return NO_PROOF
     return Proof(
