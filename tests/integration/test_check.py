@@ -52,6 +52,21 @@ async def test_any_method_asks(tmp_path: Path, method: str) -> None:
             assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_names_of_headers_have_no_case(tmp_path: Path) -> None:
+    headers = {name.title(): value for name, value in with_token().items()}
+    async with asking(tmp_path) as (client, _), client.get("/check", headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def test_headers_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    headers = {**TRAEFIK, **dict([bearer(mint(sub="a\nb"))])}
+    async with asking(tmp_path) as (client, one):
+        async with client.get("/check", headers=headers) as answer:
+            assert answer.status == 200
+            assert "x-jwt-subject" not in answer.headers
+        assert one.sidecar.engine.metrics.left_out == {"x-jwt-subject": 1}
+
+
 async def test_a_denial_is_whole(tmp_path: Path) -> None:
     async with asking(tmp_path) as (client, _):
         headers = {**TRAEFIK, "authorization": f"Bearer {mint(aud='web')}"}

@@ -1,14 +1,19 @@
 """/introspect of a real sidecar, asked as RFC 7662 says."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import jwt
 import pytest
-from aiohttp import ClientSession, UnixConnector
+from aiohttp import ClientSession, StreamReader, UnixConnector
+from aiohttp.test_utils import make_mocked_request
 
+from sidecar.api.introspect import Introspection
 from sidecar.v1 import token_service_pb2 as messages
 from tests.running import CONSUMERS_AND_SIGNER, SECRET, Running, listener, running
 
@@ -119,6 +124,7 @@ async def test_what_is_not_known_is_no_answer(tmp_path: Path) -> None:
         pytest.param({"data": {"other": "x"}}, 400, id="no token"),
         pytest.param({"data": [("token", "x"), ("token", "y")]}, 400, id="two tokens"),
         pytest.param({"json": {"token": "x"}}, 400, id="JSON"),
+        pytest.param({"data": "token=x"}, 400, id="a form that is called text"),
         pytest.param({"data": {"token": "x" * 70_000}}, 400, id="too long"),
         pytest.param({"data": [(f"f{n}", "") for n in range(30)]}, 400, id="many fields"),
         pytest.param(
@@ -137,6 +143,22 @@ async def test_what_is_no_question(tmp_path: Path, request_: dict[str, Any], sta
         assert answer.status == status
         if status == 400:
             assert (await answer.json())["error"] == "invalid_request"
+
+
+async def test_a_form_may_come_in_pieces(tmp_path: Path) -> None:
+    async with asking(tmp_path) as (_, sidecar):
+        form = f"token={await sidecar.issue(subject='alice')}".encode()
+        pieces = StreamReader(Mock(), 2**16)
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        request = make_mocked_request("POST", "/introspect", headers=headers, payload=pieces)
+        answering = asyncio.create_task(Introspection(sidecar.sidecar.engine).answer(request))
+        for start in range(0, len(form), 100):
+            pieces.feed_data(form[start : start + 100])
+            await asyncio.sleep(0)
+        pieces.feed_eof()
+        answer = await answering
+    assert isinstance(answer.body, bytes)
+    assert json.loads(answer.body)["active"] is True
 
 
 async def test_decisions_are_counted(tmp_path: Path) -> None:
