@@ -83,6 +83,13 @@ async def name_of(one: StoredConsumers, key: str) -> str | None:
     return found.name if found else None
 
 
+async def make_jack_known(one: StoredConsumers) -> None:
+    """He is in the store, and remembered."""
+    await one.registry.create(consumer(one))
+    await asyncio.sleep(STALENESS)
+    assert await name_of(one, "jack-key") == "jack"
+
+
 @in_simulated_time
 async def test_cache_penetration_keys_that_nobody_has_are_looked_up_once() -> None:
     store = Counting()
@@ -99,9 +106,7 @@ async def test_cache_penetration_keys_that_nobody_has_are_looked_up_once() -> No
 async def test_cache_penetration_a_flood_of_invented_keys_pushes_out_no_consumer() -> None:
     store = Counting()
     async with sidecar(store) as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         await asyncio.gather(*(ask(one, f"invented {n}", 60) for n in range(ENTRIES * 4)))
         assert store.most_at_once <= MOST_LOOKUPS + 1
         before = store.asked
@@ -199,9 +204,7 @@ def test_a_store_that_goes_away_and_comes_back_is_told_of_once(
 async def test_while_the_store_is_away_what_is_known_holds_and_the_rest_is_not_decided() -> None:
     store = Counting()
     async with sidecar(store) as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         store.works = False
         await asyncio.sleep(TTL * 2)
         assert await name_of(one, "jack-key") == "jack"
@@ -219,9 +222,7 @@ async def test_while_the_store_is_away_what_is_known_holds_and_the_rest_is_not_d
 async def test_with_on_outage_deny_nothing_older_than_max_staleness_is_believed() -> None:
     store = Counting()
     async with sidecar(store, on_outage="deny") as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         store.works = False
         await asyncio.sleep(STALENESS * 2)
         answer = await ask(one, "jack-key")
@@ -233,9 +234,7 @@ async def test_with_on_outage_deny_nothing_older_than_max_staleness_is_believed(
 async def test_with_on_outage_deny_what_is_known_costs_no_look_up_while_the_store_works() -> None:
     store = Counting()
     async with sidecar(store, on_outage="deny") as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         before = store.asked
         await asyncio.sleep(STALENESS * 2)
         assert await name_of(one, "jack-key") == "jack"
@@ -246,9 +245,7 @@ async def test_with_on_outage_deny_what_is_known_costs_no_look_up_while_the_stor
 async def test_what_is_known_waits_for_no_store_that_hangs() -> None:
     store = Counting()
     async with sidecar(store) as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         store.hangs = True
         await asyncio.sleep(STALENESS * 10)
         loop = asyncio.get_running_loop()
@@ -340,9 +337,7 @@ def test_what_is_changed_here_is_known_at_once(key: str) -> None:
         store = Counting()
         store.tells = False
         async with sidecar(store) as one:
-            await one.registry.create(consumer(one))
-            await asyncio.sleep(STALENESS)
-            assert await name_of(one, "jack-key") == "jack"
+            await make_jack_known(one)
             assert await name_of(one, "new-key") is None
             found = await one.registry.get("jack")
             assert found is not None
@@ -380,9 +375,7 @@ def test_at_the_end_of_its_time_a_consumer_is_read_again_and_another_one_if_it_c
 async def test_at_the_end_of_its_time_a_store_that_hangs_holds_up_one_call_and_not_each() -> None:
     store = Counting()
     async with sidecar(store) as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         store.hangs = True
         await asyncio.sleep(TTL)
         loop = asyncio.get_running_loop()
@@ -440,9 +433,7 @@ async def test_a_store_that_hangs_holds_up_no_call_for_longer_than_it_waits() ->
 async def test_a_store_that_was_emptied_has_no_consumers_any_more() -> None:
     store = Counting()
     async with sidecar(store) as one:
-        await one.registry.create(consumer(one))
-        await asyncio.sleep(STALENESS)
-        assert await name_of(one, "jack-key") == "jack"
+        await make_jack_known(one)
         store.empty()
         await asyncio.sleep(STALENESS)
         assert await name_of(one, "jack-key") is None
