@@ -8,9 +8,10 @@ import * as net from "node:net";
 import path from "node:path";
 import { suite, type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { Server, status } from "@grpc/grpc-js";
 import { CallRejected, Client, SidecarUnavailable } from "../src/index";
 import { type Running, scripted, start, temporary } from "./processes";
+import { bytesMethod, listen } from "./servers";
 import { PATIENT_MS, REPOSITORY } from "./table";
 
 const DEADLINE_MS = 500;
@@ -161,25 +162,11 @@ type Reply = (error: object | null, answer?: Buffer) => void;
 /** A client of a server that has this one method. */
 async function clientOfServer(t: TestContext, method: string, handle: (reply: Reply) => void) {
   const server = new Server();
-  const bytes = (value: Buffer) => value;
-  const named = {
-    path: `/sidecar.v1.TokenService/${method}`,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: bytes,
-    requestDeserialize: bytes,
-    responseSerialize: bytes,
-    responseDeserialize: bytes,
-  };
+  const named = bytesMethod(`/sidecar.v1.TokenService/${method}`);
   const handler = (_: unknown, reply: Reply) => handle(reply);
   server.addService({ [method]: named }, { [method]: handler });
-  const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve(port),
-    ),
-  );
   t.after(() => server.forceShutdown());
-  return clientOf(t, `127.0.0.1:${port}`, PATIENT_MS);
+  return clientOf(t, await listen(server), PATIENT_MS);
 }
 
 suite("what is UNAVAILABLE is asked", () => {

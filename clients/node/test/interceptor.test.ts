@@ -8,7 +8,6 @@ import {
   credentials,
   Metadata,
   Server,
-  ServerCredentials,
   type ServerDuplexStream,
   type ServerInterceptor,
   type ServerReadableStream,
@@ -20,29 +19,16 @@ import {
 } from "@grpc/grpc-js";
 import { Client, type InterceptorOptions, interceptor, tokenOf } from "../src/index";
 import { PYTHON, type Running, scripted, start } from "./processes";
+import { bytes, bytesMethod, listen } from "./servers";
 import { asInTable, deadlineOf, expectedToken, PATIENT_MS, REPOSITORY, TABLE } from "./table";
 
-const bytes = (value: Buffer) => value;
-const SHOP = Object.fromEntries(
-  [
-    ["Unary", false, false],
-    ["ServerStream", false, true],
-    ["ClientStream", true, false],
-    ["Bidi", true, true],
-    ["Open", false, false],
-  ].map(([name, requestStream, responseStream]) => [
-    name,
-    {
-      path: `/shop.Shop/${name}`,
-      requestStream,
-      responseStream,
-      requestSerialize: bytes,
-      requestDeserialize: bytes,
-      responseSerialize: bytes,
-      responseDeserialize: bytes,
-    },
-  ]),
-) as ServiceDefinition;
+const SHOP: ServiceDefinition = {
+  Unary: bytesMethod("/shop.Shop/Unary"),
+  ServerStream: bytesMethod("/shop.Shop/ServerStream", false, true),
+  ClientStream: bytesMethod("/shop.Shop/ClientStream", true, false),
+  Bidi: bytesMethod("/shop.Shop/Bidi", true, true),
+  Open: bytesMethod("/shop.Shop/Open"),
+};
 
 suite("the interceptor", () => {
   let sidecar: Running;
@@ -98,12 +84,7 @@ suite("the interceptor", () => {
         answer(null, Buffer.from("open"));
       },
     });
-    const port = await new Promise<number>((resolve, reject) =>
-      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, port) =>
-        error ? reject(error) : resolve(port),
-      ),
-    );
-    address = `127.0.0.1:${port}`;
+    address = await listen(server);
     channel = new Channel(address, credentials.createInsecure(), { "grpc.enable_retries": 0 });
   });
 

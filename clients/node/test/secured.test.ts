@@ -12,6 +12,7 @@ import {
 import { ValidateTokenResponseSchema } from "../src/gen/sidecar/v1/token_service_pb";
 import { Client, type ClientOptions, SidecarUnavailable } from "../src/index";
 import { PYTHON } from "./processes";
+import { bytesMethod, listen } from "./servers";
 import { PATIENT_MS } from "./table";
 
 /** Prints a key, and its certificate for localhost, which is its own CA. */
@@ -54,16 +55,7 @@ suite("a client of a sidecar with TLS that wants to know its callers", () => {
       valid: true,
       token: { subject: "alice", claimsJson: "{}" },
     });
-    const bytes = (value: Buffer) => value;
-    const method = {
-      path: "/sidecar.v1.TokenService/ValidateToken",
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: bytes,
-      requestDeserialize: bytes,
-      responseSerialize: bytes,
-      responseDeserialize: bytes,
-    };
+    const method = bytesMethod("/sidecar.v1.TokenService/ValidateToken");
     server = new Server();
     server.addService({ ValidateToken: method } as ServiceDefinition, {
       ValidateToken: (
@@ -79,12 +71,7 @@ suite("a client of a sidecar with TLS that wants to know its callers", () => {
       [{ private_key: key, cert_chain: cert }],
       true,
     );
-    const port = await new Promise<number>((resolve, reject) =>
-      server.bindAsync("localhost:0", secured, (error, port) =>
-        error ? reject(error) : resolve(port),
-      ),
-    );
-    address = `localhost:${port}`;
+    address = await listen(server, "localhost", secured);
   });
 
   after(() => server.forceShutdown());
