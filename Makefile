@@ -2,6 +2,7 @@ PYTHON :=
 ARGS :=
 CASES :=
 SECONDS := 60
+SEED :=
 
 BIN := .venv/bin
 BUF := $(BIN)/buf
@@ -23,7 +24,7 @@ stubs = $(GENERATE) --python_out=$(1) --mypy_out=quiet:$(1) proto/sidecar/v1/*.p
 	$(GENERATE) --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) proto/sidecar/v1/*_service.proto
 
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint format proto docs lock release-contract bench bench-check fleet conformance fuzz demo rootfs clean
+.PHONY: help setup run test lint format proto docs lock release-contract bench bench-check fleet conformance fuzz fuzz-paths demo rootfs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +108,9 @@ conformance: setup ## Judge the cases in the file CASES and write docs/conforman
 
 fuzz: setup ## Look for input that breaks a parser, for SECONDS
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
+fuzz-paths: setup ## Look for paths that get around a rule, for SECONDS; SEED repeats a run
+	$(BIN)/python -m tests.paths --seconds $(SECONDS) $(addprefix --seed ,$(SEED))
 
 demo: setup ## Show the sidecar behind Envoy
 	$(BIN)/python deploy/demo/demo.py

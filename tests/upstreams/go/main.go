@@ -1,0 +1,64 @@
+// Serves the handlers of this test with a router of Go: main ROUTER PORT.
+package main
+
+import (
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/gorilla/mux"
+)
+
+func main() {
+	routers := map[string]func() http.Handler{"servemux": serveMux, "chi": chiRouter, "gorilla": gorilla}
+	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[2])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("ready")
+	log.Fatal(http.Serve(listener, routers[os.Args[1]]()))
+}
+
+func handler(name string) http.HandlerFunc {
+	return func(response http.ResponseWriter, request *http.Request) {
+		response.Header().Set("X-Handler", name)
+		response.Header().Set("X-Path", url.PathEscape(request.URL.Path))
+	}
+}
+
+func serveMux() http.Handler {
+	router := http.NewServeMux()
+	router.Handle("/internal/", handler("internal"))
+	router.Handle("/admin/", handler("admin"))
+	router.Handle("/public/", handler("public"))
+	router.Handle("/reports/", handler("reports"))
+	router.Handle("/keys", handler("keys"))
+	router.Handle("/", handler("other"))
+	return router
+}
+
+func chiRouter() http.Handler {
+	router := chi.NewRouter()
+	router.Handle("/internal/*", handler("internal"))
+	router.Handle("/admin/*", handler("admin"))
+	router.Handle("/public/*", handler("public"))
+	router.Handle("/reports/*", handler("reports"))
+	router.Handle("/keys", handler("keys"))
+	router.Handle("/*", handler("other"))
+	return router
+}
+
+func gorilla() http.Handler {
+	router := mux.NewRouter()
+	router.PathPrefix("/internal/").Handler(handler("internal"))
+	router.PathPrefix("/admin/").Handler(handler("admin"))
+	router.PathPrefix("/public/").Handler(handler("public"))
+	router.PathPrefix("/reports/").Handler(handler("reports"))
+	router.Handle("/keys", handler("keys"))
+	router.PathPrefix("/").Handler(handler("other"))
+	return router
+}
