@@ -79,6 +79,7 @@ UPSTREAMS: Final = (
     _python("aiohttp", "aiohttp"),
     _java("jetty"),
     _java("tomcat"),
+    _java("spring"),
 )
 
 
