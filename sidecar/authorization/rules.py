@@ -164,9 +164,12 @@ class _Methods:
         self._first: dict[str, int] = {}
 
     def add(self, methods: tuple[str, ...], index: int) -> None:
-        """Rules come in order, so what is there stays."""
+        """Add a rule; rules come in order, so what is there stays."""
         for method in methods:
             self._first.setdefault(method, index)
+        if "GET" in methods:
+            # Servers answer HEAD with the handler for GET (RFC 9110, section 9.3.2).
+            self._first.setdefault("HEAD", index)
         if not methods:
             self._any = min(self._any, index)
 

@@ -41,6 +41,9 @@ def regex(text: str) -> Match:
             path("/a", methods=("GET", "PUT")), path("/a", methods=("PUT",)), id="behind methods"
         ),
         pytest.param(
+            path("/a", methods=("GET",)), path("/a", methods=("HEAD",)), id="HEAD behind GET"
+        ),
+        pytest.param(
             prefix("/a", hosts=("*.h",)), path("/a/b", hosts=("x.h",)), id="a host behind wildcard"
         ),
         pytest.param(

@@ -46,6 +46,8 @@ def named(*matches: Match) -> Rules:
         pytest.param(regex("^/v[0-9]+/x$"), "GET", "", "/v12/xy", False, id="regex, and more"),
         pytest.param(Match(methods=("GET", "PUT")), "PUT", "", "/", True, id="one of the methods"),
         pytest.param(Match(methods=("GET",)), "POST", "", "/", False, id="another method"),
+        pytest.param(Match(methods=("GET",)), "HEAD", "", "/", True, id="HEAD is a GET"),
+        pytest.param(Match(methods=("HEAD",)), "GET", "", "/", False, id="GET is no HEAD"),
         pytest.param(Match(methods=("GET",)), "get", "", "/", False, id="methods have a case"),
         pytest.param(Match(hosts=("a.b",)), "GET", "a.b", "/", True, id="host"),
         pytest.param(Match(hosts=("a.b",)), "GET", "A.B:8080", "/", True, id="host with a port"),
