@@ -1,5 +1,6 @@
 """The decision on an HTTP request, for every proxy alike."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,7 +10,7 @@ from sidecar.authorization.client import client_address
 from sidecar.authorization.credentials import Credential, Removal, find_credential, places, removal
 from sidecar.authorization.denial import Denial, deny
 from sidecar.authorization.http_request import HttpRequest
-from sidecar.authorization.path import Path, normalized
+from sidecar.authorization.path import Path, parse_path, shown
 from sidecar.authorization.policy import Policy
 from sidecar.authorization.proof import find_proof
 from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules, is_one_host
@@ -20,6 +21,9 @@ from sidecar.token.words import listed, quoted
 Decide = Callable[[Request], Awaitable[Verdict]]
 _NO_TOKEN_NEEDED: Final = frozenset({Passage.ANONYMOUS, Passage.OPTIONAL})
 _ANY_PATH: Final = Path("/")
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Z-]+")
+"""A token (RFC 9110, section 5.6.2) without lower-case letters: some servers ignore their case."""
+_COMMON_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Ans
 def looked_at(request: HttpRequest, policy: Policy) -> Asked | Answer:
     """What is to be decided of a request, or the answer, where its token makes no difference."""
     try:
-        rule, path = _rule(request, policy.rules)
+        rule, path = _rule(request, policy)
     except Refused as refused:
         return denied(_refusal(refused), policy)
     if rule.passage is Passage.NONE:
@@ -121,21 +125,37 @@ def denied(refusal: Refusal, policy: Policy, rule: str = "") -> Answer:
     return Answer(refusal, deny(refusal, policy.realm, policy.json_body), rule)
 
 
-def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
-    """The rule for a request; raises Refused where none can be found."""
-    if not rules and not request.rule:
+def _rule(request: HttpRequest, policy: Policy) -> tuple[Rule, Path]:
+    """Return the rule for a request; raises Refused if servers could read it in two ways."""
+    if not policy.rules and not request.rule:
         return DEFAULT, _ANY_PATH
-    path = normalized(request.target)
+    _check_method(request.method)
+    path = parse_path(request.target, policy.path_parameters)
     if not is_one_host(request.host):
         raise Refused(
             Reason.RULE_DENIED,
             f"no rule can be found for the host {quoted(request.host)}, which can be read in two "
             "ways; send one Host header, of a name and at most a port",
         )
-    if not request.rule:
-        rule = rules.find(request.method, request.host, path.text)
-        # An upstream that does not resolve `..` sees a path that nobody opened.
-        return DEFAULT if path.climbs and rule.passage in _NO_TOKEN_NEEDED else rule, path
+    if request.rule:
+        return _named_rule(request, policy.rules, path), path
+    return _matching_rule(request, policy.rules, path), path
+
+
+def _check_method(method: str) -> None:
+    if method not in _COMMON_METHODS and not _METHOD.fullmatch(method):
+        raise Refused(
+            Reason.RULE_DENIED,
+            f"no rule can be found for the method {quoted(method)}: a method is a token without "
+            "lower-case letters, such as POST (RFC 9110, section 9.1)",
+        )
+
+
+def _named_rule(request: HttpRequest, rules: Rules, path: Path) -> Rule:
+    """Return the rule that the proxy's route names.
+
+    The route was chosen by the proxy's reading of the path, so there must be only one.
+    """
     named = rules.named(request.rule)
     if named is None:
         raise Refused(
@@ -143,7 +163,42 @@ def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
             f"the route names the rule {quoted(request.rule)} (context_extensions), which is not "
             f"there; authorization.rules has {listed(rules.names)}",
         )
-    return named, path
+    if path.ambiguity:
+        raise _ambiguous(request, path.ambiguity, f"and a route chose {named.title} by it")
+    return named
+
+
+def _matching_rule(request: HttpRequest, rules: Rules, path: Path) -> Rule:
+    """Return the rule that every reading of the path falls under."""
+    method, host = request.method, request.host
+    rule = rules.find(method, host, path.text)
+    for reading in path.other_readings:
+        other = rules.find(method, host, reading)
+        if other is not rule:
+            mark = path.ambiguity or "encoded characters"
+            raise _ambiguous(request, mark, f"which leads to {rule.title} or to {other.title}")
+    if path.ambiguity and rule.condition and rule.condition.names("path"):
+        raise _ambiguous(
+            request, path.ambiguity, f"and the condition of {rule.title} depends on the path"
+        )
+    for reading in (path.text, *path.other_readings):
+        other = rules.find_folded(method, host, reading, rule)
+        if other is not rule:
+            raise Refused(
+                Reason.RULE_DENIED,
+                f"the path {quoted(shown(request.target))} falls under {rule.title}, but under "
+                f"{other.title} to servers that ignore case or a slash at the end; write the path "
+                "as the rule has it",
+            )
+    return rule
+
+
+def _ambiguous(request: HttpRequest, mark: str, consequence: str) -> Refused:
+    return Refused(
+        Reason.RULE_DENIED,
+        f"the path {quoted(shown(request.target))} has {mark}, which servers read differently, "
+        f"{consequence}; send the path without it",
+    )
 
 
 def _question(asked: Asked) -> Request:

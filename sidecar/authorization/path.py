@@ -1,94 +1,231 @@
-"""The path of a request in the one form in which rules are compared with it.
+"""The path of a request, and every way in which a server could read it.
 
-What a proxy, the sidecar and an upstream take for different paths is how rules are got around. So
-every spelling that some upstream reads as a path is read as that path here (RFC 3986, section
-6.2.2, and what Envoy, Servlet containers and Windows add), and what has no one meaning is refused.
+Clients get around rules with paths that a proxy, the sidecar and an upstream read differently.
+Specifications and servers differ on dot segments, empty segments, parameters (`;`) and
+percent-encoding: RFC 3986, the WHATWG URL standard, Envoy, nginx, servlet containers, Go, Node,
+Python and .NET each read some of them in their own way. `parse_path` refuses a path that nobody
+needs and servers disagree on. For the rest it lists the readings, and the caller makes sure that
+they all fall under the same rule.
 """
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.words import quoted
 
-_PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]*)*/?")
-"""Paths that are their own normal form; most are."""
+_PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
+"""Paths that every server reads in the same way; most paths are plain."""
 _ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
-_BROKEN: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_TWICE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
+_INCOMPLETE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_DECODES: Final = re.compile(r"%(2[Ff]|5[Cc]|3[Bb]|3[Ff]|23|25|00)")
+"""Encoded `/`, `\\`, `;`, `?`, `#`, `%` and NUL: some servers split or decode the path again."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
+_UNUSABLE: Final = re.compile(r"[^\x21-\x5b\x5d-\x7e]")
+"""What must be encoded (RFC 3986, section 2): a backslash, a space, bytes beyond ASCII."""
+_NEEDLESS: Final = re.compile(r"%(?:2[DdEe]|5[Ff]|7[Ee]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa])")
+"""Encoded letters, digits, `-`, `.`, `_` and `~`: Envoy and Node don't decode them to find a route,
+other servers do (RFC 3986, section 2.3)."""
+_RESERVED: Final = re.compile(r"%(?:2[146789AaBbCc]|3[AaDd]|40)")
+"""Encoded `!`, `$`, `&`, `'`, `(`, `)`, `*`, `+`, `,`, `:`, `=` and `@`: many clients send them."""
+_KEPT_ENCODED: Final = re.compile(f"{_NEEDLESS.pattern}|{_RESERVED.pattern}")
 _PARAMETERS: Final = re.compile(r";[^/]*")
-_BEHIND: Final = re.compile(r"[?#]|%(?:25)*(?:3[Ff]|23)")
-"""Where a path ends, also where its mark was encoded, and however often."""
-_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
+_TARGET_END: Final = re.compile(r"[?#]|%(?:25)*(?:3[Ff]|23)")
+"""The mark that ends a path, also if it is encoded, however often."""
+_DOTS: Final = frozenset({".", ".."})
 ASTERISK: Final = "*"
 """The target of `OPTIONS *`, which asks about the server (RFC 9112, section 3.2.4)."""
 
 
+class Parameters(Enum):
+    """What `;` in a path means to the upstream (setting `authorization.paths.parameters`)."""
+
+    REFUSE = "refuse"
+    """Unknown: refuse the path if it makes a difference to the rules."""
+    STRIP = "strip"
+    """What follows `;` in a segment is no part of its name, as in servlet containers."""
+    KEEP = "keep"
+    """`;` is a character like any other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A path in its normal form."""
+    """A path as the rules see it, and the other readings of it."""
 
     text: str
-    climbs: bool = False
-    """Whether it was written with `..`: who does not resolve that sees another path."""
+    """Decoded, without parameters, dot segments and empty segments."""
+    other_readings: tuple[str, ...] = ()
+    """What other servers take it for; a request passes only if all fall under the same rule."""
+    ambiguity: str = ""
+    """The characters that servers disagree on; empty if they only disagree on encoded characters
+    that are reserved, such as `%40`."""
 
 
-def normalized(target: str) -> Path:
-    """The path of a request target: decoded, without parameters, dots and empty segments.
+def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
+    """Return the path of a request target (RFC 9112, section 3.2) with all its readings.
 
-    Raises Refused with RULE_DENIED where it is no path, or can be read in two ways.
+    Raises Refused with RULE_DENIED, naming the offending characters, if it is no path, or if
+    servers disagree on it in a way that no client needs.
     """
     path = target.partition("?")[0]
     if path and _PLAIN.fullmatch(path):
         return Path(path)
     if target == ASTERISK:
         return Path(target)
+    _check_characters(path, target)
+    segments = path.split("/")[1:]
+    names = [_decode(segment, path) for segment in segments]
+    _check_dots(names, segments, path)
+    return _readings(path, parameters)
+
+
+def shown(target: str) -> str:
+    """Return the path of a request target for messages and the log.
+
+    Without query, fragment and parameters: a token may stand in each, also if a client or a
+    proxy encoded the mark before it.
+    """
+    return _PARAMETERS.sub(";", _TARGET_END.split(target, maxsplit=1)[0])
+
+
+def problem_of_rule_path(path: str) -> str:
+    """Return why no request has this path once it is decoded, and the remedy; empty if one may."""
+    if path == ASTERISK:
+        return ""
+    if not path.startswith("/"):
+        return "must begin with a slash"
+    if found := re.search(r"[*\[\]{}<>]", path):
+        return (
+            f"has {found[0]}, which stands for itself here; use path_prefix for everything below a "
+            "path, or path_regex for a pattern"
+        )
+    for mark, remedy in (
+        ("?", "leave out the query"),
+        ("#", "leave out the fragment"),
+        (";", "leave out parameters; see authorization.paths.parameters"),
+        ("%", "write the path decoded"),
+        ("\\", "use /"),
+        ("//", "write one slash"),
+    ):
+        if mark in path:
+            return f"has {mark}, so that no request that is let through has it; {remedy}"
+    if not _DOTS.isdisjoint(path.split("/")):
+        return "has a dot segment; write the path that it leads to"
+    if _CONTROL.search(path):
+        return "has a control character; remove it"
+    return ""
+
+
+def _check_characters(path: str, target: str) -> None:
     if not path.startswith("/"):
         raise _refused(target, "does not begin with a slash")
     if "#" in path:
         raise _refused(path, "has a fragment (#), which no client sends")
-    if _BROKEN.search(path):
+    if unusable := _UNUSABLE.search(path):
+        raise _refused(path, f"has {quoted(unusable[0])}, which must be encoded in a path")
+    if _INCOMPLETE.search(path):
         raise _refused(path, "has a percent sign that encodes nothing")
-    return _resolved(_decoded(path), path)
+    if encoded := _DECODES.search(path):
+        raise _refused(
+            path,
+            f"has {encoded[0]}, which some servers decode before they split a path and others "
+            "after; send it in the query or the body",
+        )
 
 
-def shown(target: str) -> str:
-    """The path of a request target as messages and the log have it.
-
-    Without query, fragment and parameters: a token may stand in each, also where a client or a
-    proxy encoded what sets them apart.
-    """
-    return _PARAMETERS.sub(";", _BEHIND.split(target, maxsplit=1)[0])
-
-
-def _decoded(path: str) -> str:
-    """The path decoded once; what an upstream might decode again is refused."""
+def _decode(segment: str, path: str) -> str:
+    if "%" not in segment:
+        return segment
+    data = _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), segment.encode("ascii"))
     try:
-        data = path.encode("utf-8")
-        text = _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), data).decode("utf-8")
+        text = data.decode("utf-8")
     except ValueError:
-        raise _refused(path, "is not UTF-8 once it is decoded") from None
-    if _CONTROL.search(text.replace(" ", "")):
-        raise _refused(path, "has control characters")
-    if _TWICE.search(text):
-        raise _refused(path, "is encoded twice")
-    return text.replace("\\", "/")
+        raise _refused(
+            path, f"has {quoted(shown(segment))}, which is not UTF-8 once it is decoded"
+        ) from None
+    if _CONTROL.search(text):
+        raise _refused(path, f"has {quoted(shown(segment))}, which encodes a control character")
+    return text
 
 
-def _resolved(text: str, path: str) -> Path:
-    """The path without parameters (`;` and what follows), `.`, `..` and empty segments."""
-    names = [segment.partition(";")[0] for segment in text.split("/")]
+def _check_dots(names: list[str], segments: list[str], path: str) -> None:
+    """Refuse dot segments that are disguised, and those beside empty segments.
+
+    Servlet containers read `..;x` as `..`, others do not. Some servers merge slashes before they
+    resolve `..`, others keep an empty segment for `..` to remove (RFC 3986, section 5.2.4).
+    """
+    dotted = False
+    for name, segment in zip(names, segments, strict=True):
+        bare, mark, _ = name.partition(";")
+        if bare in _DOTS:
+            if mark or name != segment:
+                found = f"{bare};" if mark else segment
+                raise _refused(path, f"has {quoted(found)}, a dot segment that is disguised")
+            dotted = True
+        elif mark and not bare:
+            raise _refused(path, 'has ";" at the beginning of a segment')
+    if dotted and "//" in path:
+        raise _refused(path, "has // and a dot segment; servers resolve these in different orders")
+
+
+def _readings(path: str, parameters: Parameters) -> Path:
+    """Return the path with what every server could take it for, its own reading first.
+
+    The own reading decodes, merges slashes, resolves dot segments and, unless parameters are to
+    be kept, strips them.
+    """
+    forms = [path]
+    ambiguity = ""
+    if ";" in path and parameters is not Parameters.KEEP:
+        stripped = _PARAMETERS.sub("", path)
+        forms = [stripped, path] if parameters is Parameters.REFUSE else [stripped]
+        ambiguity = ";" if parameters is Parameters.REFUSE else ""
+    if "//" in path:
+        forms = [other for form in forms for other in (*_merged(form), form)]
+        ambiguity = "//"
+    elif not _DOTS.isdisjoint(path.split("/")):
+        forms = [other for form in forms for other in (_resolved(form, path), form)]
+        ambiguity = ".." if ".." in path.split("/") else "."
+    texts = [_decode(form, path) for form in forms]
+    if _KEPT_ENCODED.search(path):
+        texts += [_decode_necessary(form, path) for form in forms]
+        if needless := _NEEDLESS.search(path):
+            ambiguity = ambiguity or needless[0]
+    own, *others = dict.fromkeys(texts)
+    return Path(own, tuple(others), ambiguity)
+
+
+def _decode_necessary(form: str, path: str) -> str:
+    """Decode what can't stand in a path unencoded, and leave the rest encoded, in lower case."""
+    parts = _KEPT_ENCODED.split(form)
+    kept = [found.lower() for found in _KEPT_ENCODED.findall(form)] + [""]
+    return "".join(_decode(part, path) + code for part, code in zip(parts, kept, strict=True))
+
+
+def _merged(path: str) -> tuple[str, ...]:
+    """Return the path with single slashes; and what follows `//host`, as a URL parser reads it."""
+    single = re.sub("//+", "/", path)
+    if not path.startswith("//"):
+        return (single,)
+    return single, "/" + single[1:].partition("/")[2]
+
+
+def _resolved(form: str, path: str) -> str:
+    """Return the path without dot segments (RFC 3986, section 5.2.4)."""
+    names = form.split("/")[1:]
     resolved: list[str] = []
     for name in names:
         if name == "..":
             if not resolved:
                 raise _refused(path, "leads above the root")
             resolved.pop()
-        elif name not in {"", "."}:
+        elif name != ".":
             resolved.append(name)
-    ends = "/" if resolved and names[-1] in {"", ".", ".."} else ""
-    return Path("/" + "/".join(resolved) + ends, ".." in names)
+    if names[-1] in _DOTS:
+        resolved.append("")
+    return "/" + "/".join(resolved)
 
 
 def _refused(path: str, problem: str) -> Refused:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from sidecar.authorization.path import Parameters
 from sidecar.authorization.rules import Rules
 
 _SCHEMES: Final = ("bearer ", "dpop ")
@@ -95,5 +96,7 @@ class Policy:
     """How many entries of `x-forwarded-for`, from the right, trusted proxies have added."""
     certificate_header_trusted: bool = False
     """Whether `x-forwarded-client-cert` is the proxy's own word."""
+    path_parameters: Parameters = Parameters.REFUSE
+    """What `;` in a path means to the upstream."""
     mark: object = field(default_factory=object, init=False, repr=False, compare=False)
     """Its own: what was answered by this policy is known by it."""

@@ -1,8 +1,8 @@
-"""Which rule an HTTP request falls under: the first that matches.
+"""Find the rule that an HTTP request falls under: the first that matches.
 
-The look-up costs what the host's labels and the path's length cost, and not more for more rules:
-hosts, paths and prefixes are looked up, and of the regular expressions those are tried whose fixed
-beginning the path has.
+The lookup costs what the host's labels and the path's length cost, and not more for more rules:
+hosts, paths and prefixes are looked up, and only regular expressions whose fixed beginning the path
+has are tried.
 """
 
 import re
@@ -71,16 +71,25 @@ class Pattern(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which requests a rule is for; what is empty holds for all."""
+    """Which requests a rule is for; an empty field matches everything."""
 
     hosts: tuple[str, ...] = ()
-    """In lower case, without port; `*.` before one stands for all below it."""
-    path: str | None = None
-    path_prefix: str | None = None
+    """In lower case, without port; `*.` before a host stands for all below it."""
+    paths: tuple[str, ...] = ()
+    """The whole path, decoded."""
+    path_prefixes: tuple[str, ...] = ()
+    """Whole segments that the path begins with; a slash at the end makes no difference."""
     path_regex: Pattern | None = field(default=None, compare=False)
     regex_text: str = ""
     """What `path_regex` was compiled from."""
+    caseless_regex: Pattern | None = field(default=None, compare=False)
+    """The same, compiled to ignore case."""
     methods: tuple[str, ...] = ()
+
+    @property
+    def is_for_all_paths(self) -> bool:
+        """Tell if it says nothing of the path."""
+        return not self.paths and not self.path_prefixes and self.path_regex is None
 
 
 class Rules:
@@ -89,16 +98,23 @@ class Rules:
     def __init__(self, rules: Iterable[tuple[Match, Rule]] = ()) -> None:
         self._rules: list[Rule] = []
         self._by_name: dict[str, Rule] = {}
-        self._hosts: dict[str, _Paths] = {}
+        self._index = RuleIndex()
+        self._folded = RuleIndex(folds=True)
+        self._folding_matters = False
         for index, (match, rule) in enumerate(rules):
             self._rules.append(rule)
             if rule.name:
                 self._by_name[rule.name] = rule
-            for host in match.hosts or ("",):
-                self._hosts.setdefault(host, _Paths()).add(match, index)
+            self._index.add(match, index)
+            self._folded.add(match, index)
+            if match.path_regex or any(
+                fold(path) != path
+                for path in (*match.paths, *(one.rstrip("/") or "/" for one in match.path_prefixes))
+            ):
+                self._folding_matters = True
 
     def __bool__(self) -> bool:
-        """Whether there is one."""
+        """Tell if any exist."""
         return bool(self._rules)
 
     @property
@@ -107,23 +123,35 @@ class Rules:
         return self._by_name
 
     def named(self, name: str) -> Rule | None:
-        """The rule of this name."""
+        """Return the rule of this name."""
         return self._by_name.get(name)
 
     def find(self, method: str, host: str, path: str) -> Rule:
-        """The first rule that matches; the path is in its normal form."""
-        first = _NEVER
-        for one in _candidates(host):
-            paths = self._hosts.get(one)
-            if paths is not None:
-                first = paths.find(path, method, first)
-        return self._rules[first] if first < len(self._rules) else DEFAULT
+        """Return the first rule that matches a path, decoded and without parameters."""
+        return self._rule(self._index.find(method, host, path))
+
+    def find_folded(self, method: str, host: str, path: str, found: Rule) -> Rule:
+        """Return what `find` finds if neither case nor a slash at the end makes a difference.
+
+        Routers such as those of .NET and Express ignore both. `found` is what `find` returned.
+        """
+        if not self._folding_matters and path[-1:] != "/" and path == path.casefold():
+            return found
+        return self._rule(self._folded.find(method, host, fold(path)))
+
+    def _rule(self, index: int) -> Rule:
+        return self._rules[index] if index < len(self._rules) else DEFAULT
+
+
+def fold(path: str) -> str:
+    """Return the path without case and without a slash at the end."""
+    return path.casefold().rstrip("/") or "/"
 
 
 _LONGEST_HOST: Final = 253
 """Characters of a name in DNS."""
-_NEVER: Final = 1 << 62
-"""Behind every rule."""
+NO_RULE: Final = 1 << 62
+"""A place behind every rule."""
 
 
 class _Methods:
@@ -132,19 +160,22 @@ class _Methods:
     __slots__ = ("_any", "_first")
 
     def __init__(self) -> None:
-        self._any = _NEVER
+        self._any = NO_RULE
         self._first: dict[str, int] = {}
 
     def add(self, methods: tuple[str, ...], index: int) -> None:
-        """Rules come in order, so what is there stays."""
+        """Add a rule; rules come in order, so what is there stays."""
         for method in methods:
             self._first.setdefault(method, index)
+        if "GET" in methods:
+            # Servers answer HEAD with the handler for GET (RFC 9110, section 9.3.2).
+            self._first.setdefault("HEAD", index)
         if not methods:
             self._any = min(self._any, index)
 
     def find(self, method: str) -> int:
         """The first rule."""
-        return min(self._any, self._first.get(method, _NEVER))
+        return min(self._any, self._first.get(method, NO_RULE))
 
 
 class _Beginnings(Generic[T]):
@@ -155,13 +186,13 @@ class _Beginnings(Generic[T]):
         self._lengths: list[int] = []
 
     def setdefault(self, beginning: str, thing: T) -> T:
-        """What is there under this beginning, which is this thing where nothing was."""
+        """Return what this beginning has, which is this thing if it had nothing."""
         if len(beginning) not in self._lengths:
             insort(self._lengths, len(beginning))
         return self._things.setdefault(beginning, thing)
 
     def of(self, path: str) -> Iterator[T]:
-        """All things that the path begins with."""
+        """Return all things that the path begins with."""
         for length in self._lengths:
             if length > len(path):
                 return
@@ -169,32 +200,57 @@ class _Beginnings(Generic[T]):
             if thing is not None:
                 yield thing
 
+    def of_segments(self, path: str) -> Iterator[T]:
+        """Return all things that the path begins with as whole segments."""
+        size = len(path)
+        for length in self._lengths:
+            if length > size:
+                return
+            # "/public" begins "/public" and "/public/x", but not "/publicity".
+            if length == size or path[length] == "/":
+                thing = self._things.get(path[:length])
+                if thing is not None:
+                    yield thing
+
 
 class _Paths:
     """The rules for one host, by what they say of the path."""
 
-    def __init__(self) -> None:
+    def __init__(self, folds: bool) -> None:
+        self._folds = folds
+        self._all = _Methods()
         self._exact: dict[str, _Methods] = {}
         self._prefixes: _Beginnings[_Methods] = _Beginnings()
         self._regexes: _Beginnings[dict[str, tuple[Pattern, _Methods]]] = _Beginnings()
 
     def add(self, match: Match, index: int) -> None:
-        """Rules come in order."""
+        """Add a rule; rules come in order."""
+        for path in match.paths:
+            exact = self._exact.setdefault(fold(path) if self._folds else path, _Methods())
+            exact.add(match.methods, index)
+        for prefix in match.path_prefixes:
+            beginning = (prefix.casefold() if self._folds else prefix).rstrip("/")
+            self._prefixes.setdefault(beginning, _Methods()).add(match.methods, index)
         if match.path_regex is not None:
-            same = self._regexes.setdefault(fixed_beginning(match.regex_text), {})
-            methods = same.setdefault(match.regex_text, (match.path_regex, _Methods()))[1]
-        elif match.path is not None:
-            methods = self._exact.setdefault(match.path, _Methods())
-        else:
-            methods = self._prefixes.setdefault(match.path_prefix or "", _Methods())
-        methods.add(match.methods, index)
+            self._add_regex(match, match.path_regex, index)
+        if match.is_for_all_paths:
+            self._all.add(match.methods, index)
+
+    def _add_regex(self, match: Match, pattern: Pattern, index: int) -> None:
+        beginning = fixed_beginning(match.regex_text)
+        if self._folds:
+            pattern = _OptionalSlash(match.caseless_regex or pattern)
+            beginning = beginning.casefold().rstrip("/")
+        same = self._regexes.setdefault(beginning, {})
+        same.setdefault(match.regex_text, (pattern, _Methods()))[1].add(match.methods, index)
 
     def find(self, path: str, method: str, first: int) -> int:
-        """The first rule, where it comes before `first`."""
+        """Return the first rule, if it comes before `first`."""
+        first = min(first, self._all.find(method))
         exact = self._exact.get(path)
         if exact is not None:
             first = min(first, exact.find(method))
-        for methods in self._prefixes.of(path):
+        for methods in self._prefixes.of_segments(path):
             first = min(first, methods.find(method))
         for regexes in self._regexes.of(path):
             for pattern, methods in regexes.values():
@@ -202,6 +258,74 @@ class _Paths:
                 if index < first and pattern.match(path):
                     first = index
         return first
+
+    def find_covering(self, match: Match, method: str) -> int:
+        """Return the first rule that matches whatever a match of one path matches."""
+        first = self._all.find(method)
+        if match.paths:
+            return self.find(match.paths[0], method, first)
+        beginning = ""
+        if match.path_prefixes:
+            beginning = match.path_prefixes[0].rstrip("/")
+        elif match.path_regex is not None:
+            for same in self._regexes.of(fixed_beginning(match.regex_text)):
+                if match.regex_text in same:
+                    first = min(first, same[match.regex_text][1].find(method))
+            # Only whole segments count: "^/v[0-9]" may lead to "/v1" and to "/v2".
+            beginning = fixed_beginning(match.regex_text).rpartition("/")[0]
+        else:
+            return first
+        for methods in self._prefixes.of_segments(beginning):
+            first = min(first, methods.find(method))
+        return first
+
+
+@dataclass(frozen=True, slots=True)
+class _OptionalSlash:
+    """A pattern for paths that may have lost the slash at their end."""
+
+    pattern: Pattern
+
+    def match(self, text: str) -> object | None:
+        """Match the path, or the path with a slash at its end."""
+        return self.pattern.match(text) or self.pattern.match(f"{text}/")
+
+
+class RuleIndex:
+    """Places of rules by host, path and method."""
+
+    def __init__(self, folds: bool = False) -> None:
+        self._folds = folds
+        self._hosts: dict[str, _Paths] = {}
+
+    def add(self, match: Match, index: int) -> None:
+        """Add a rule; rules come in order."""
+        for host in match.hosts or ("",):
+            self._hosts.setdefault(host, _Paths(self._folds)).add(match, index)
+
+    def find(self, method: str, host: str, path: str) -> int:
+        """Return the place of the first rule that matches, NO_RULE if none does.
+
+        A folding index takes paths that went through `fold`.
+        """
+        first = NO_RULE
+        for candidate in _candidates(host):
+            paths = self._hosts.get(candidate)
+            if paths is not None:
+                first = paths.find(path, method, first)
+        return first
+
+    def find_covering(self, method: str, host: str, match: Match) -> int:
+        """Return the place of the first rule that matches all that a match of one path does.
+
+        NO_RULE if none does. A method or host that is empty stands for all.
+        """
+        found = (
+            self._hosts[candidate].find_covering(match, method)
+            for candidate in _candidates(host)
+            if candidate in self._hosts
+        )
+        return min(found, default=NO_RULE)
 
 
 def _candidates(host: str) -> Iterator[str]:
@@ -224,7 +348,8 @@ def bare_host(host: str) -> str:
     return name.rpartition(":")[0].removesuffix(".")
 
 
-_ONE_HOST: Final = re.compile(r"(?:[^\s:@,/?#\[\]]*|\[[0-9A-Za-z:.%]+\])(?::[0-9]*)?")
+_ONE_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=|-]*|\[[0-9A-Za-z:.%]+\])(?::[0-9]*)?")
+"""A name has no percent-encoding and nothing beyond ASCII: some servers decode these."""
 
 
 def is_one_host(host: str) -> bool:

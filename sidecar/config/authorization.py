@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from sidecar.authorization.reachability import find_unreachable
 from sidecar.config.headers import TOKEN, HeaderName, NewHeader, one_of_each
 from sidecar.config.rules import Rule
 from sidecar.config.section import Fault, Many, Matching, Maybe, NotEmpty, Section, Text
@@ -109,6 +110,14 @@ class ClientAddress(Section):
     """Which entry of `x-forwarded-for`, from the right; 0: none, but the address of the peer."""
 
 
+class Paths(Section):
+    """How paths are read that servers read differently."""
+
+    parameters: Literal["refuse", "strip", "keep"] = "refuse"
+    """What `;` in a segment means to the upstream: `strip`, nothing from it on is part of the name;
+    `keep`, it is a character; `refuse`, unknown, so a path is refused if it makes a difference."""
+
+
 class Authorization(Section):
     """The decision on HTTP requests, for Envoy's ext_authz and every other proxy."""
 
@@ -118,6 +127,8 @@ class Authorization(Section):
     """Where tokens are looked for."""
     rules: Many[Rule] = ()
     """What requests need; the first that matches decides. None matches: any good token."""
+    paths: Paths = Paths()
+    """How paths are read that servers read differently."""
     forward: Forward = Forward()
     """What the upstream is told."""
     denied: Denied = Denied()
@@ -131,3 +142,20 @@ class Authorization(Section):
     """Where the client's address is taken from."""
     client_certificate: Literal["source", "x-forwarded-client-cert"] = "source"
     """Where the client's certificate is taken from; the header also, where the proxy sets it."""
+
+    def contradictions(self) -> Iterator[Fault]:
+        """A rule that is never reached protects nothing."""
+        for found in find_unreachable(rule.match.to_match() for rule in self.rules):
+            rule, earlier = self.rules[found.rule], self.rules[found.hidden_by]
+            if rule.name and "match" not in rule.model_fields_set:
+                continue  # a route of the proxy names it
+            place: tuple[str | int, ...] = ("rules", found.rule, "match")
+            if found.path is not None:
+                kind = "path" if rule.match.path else "path_prefix"
+                place = (*place, kind, found.path)
+            called = f" ({earlier.name})" if earlier.name else ""
+            yield (
+                place,
+                f"is never reached: authorization.rules[{found.hidden_by}]{called} and the rules "
+                "before it match every request that it does; put it before them or remove it",
+            )

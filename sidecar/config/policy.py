@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sidecar.authorization.path import Parameters
 from sidecar.authorization.policy import (
     CookieSource,
     Forward,
@@ -12,7 +13,7 @@ from sidecar.authorization.policy import (
     QuerySource,
     Source,
 )
-from sidecar.authorization.rules import Match, Passage, Rule, Rules
+from sidecar.authorization.rules import Passage, Rule, Rules
 from sidecar.config import authorization, rules
 from sidecar.config.settings import Settings
 from sidecar.token.claims import required_claims
@@ -29,7 +30,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         tuple(_source(one) for one in configured.token_from),
         Rules(
-            (_match(one.match), _rule(one, index, open_issuers))
+            (one.match.to_match(), _rule(one, index, open_issuers))
             for index, one in enumerate(configured.rules)
         ),
         Forward(
@@ -45,6 +46,7 @@ def policy_of(settings: Settings) -> Policy:
         configured.on_outage == "error",
         configured.client_address.trusted_hops,
         configured.client_certificate == "x-forwarded-client-cert",
+        Parameters(configured.paths.parameters),
     )
 
 
@@ -54,18 +56,6 @@ def _source(configured: authorization.TokenSource) -> Source:
     if configured.query:
         return QuerySource(configured.query)
     return CookieSource(configured.cookie or "")
-
-
-def _match(configured: rules.Match) -> Match:
-    regex = configured.path_regex
-    return Match(
-        configured.hosts or (),
-        configured.path,
-        configured.path_prefix,
-        regex.pattern if regex else None,
-        regex.text if regex else "",
-        configured.methods or (),
-    )
 
 
 def _rule(configured: rules.Rule, index: int, open_issuers: Mapping[str, bool]) -> Rule:

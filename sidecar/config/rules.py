@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from sidecar.authorization import rules
 from sidecar.authorization.condition import Expression, InvalidCondition
-from sidecar.authorization.path import ASTERISK, normalized
+from sidecar.authorization.path import problem_of_rule_path
 from sidecar.authorization.rules import WILDCARD, Pattern, bare_host
 from sidecar.config.client_addresses import Addresses
 from sidecar.config.issuers import ClaimValues
@@ -24,11 +25,11 @@ from sidecar.config.section import (
 )
 from sidecar.config.signers import Scope
 from sidecar.config.surroundings import Surroundings
-from sidecar.token.reason import Refused
 from sidecar.token.words import quoted
 
 _HOST: Final = r"^(\*\.)?[A-Za-z0-9_.:\[\]-]{1,253}$"
-_METHOD: Final = r"^[A-Z][A-Z0-9_-]{0,30}$"
+_METHOD: Final = r"^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$"
+"""A token (RFC 9110, section 5.6.2) without lower-case letters: no other method gets to a rule."""
 
 
 def _host(name: str) -> str:
@@ -38,27 +39,30 @@ def _host(name: str) -> str:
     return name.lower()
 
 
-def _is_normal(path: str) -> bool:
-    try:
-        return normalized(path).text == path
-    except Refused:
-        return False
-
-
 def _path(path: str) -> str:
-    if path == ASTERISK or (path.startswith("/") and _is_normal(path)):
-        return path
-    raise fault(
-        f"is {quoted(path)}, which no path is once it is normalized: write it with a slash first, "
-        "decoded, and without //, /./, /../, query and parameters (;)"
-    )
+    if problem := problem_of_rule_path(path):
+        raise fault(f"is {quoted(path)}; it {problem}")
+    return path
 
 
-def _prefix(path: str) -> str:
-    # A prefix may end anywhere: "/a." is the beginning of "/a.b".
-    if path.startswith("/") and (_is_normal(path) or _is_normal(f"{path}x")):
-        return path
-    return _path(path)
+def _as_list(value: object) -> object:
+    return [_path(value)] if isinstance(value, str) else value
+
+
+Paths = Annotated[
+    OneOrMore[Annotated[Text, AfterValidator(_path)]],
+    BeforeValidator(_as_list),
+    PlainSerializer(lambda paths: paths[0] if len(paths) == 1 else list(paths), when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""One path, or a list of paths, none twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Regex(Written):
 
     text: str
     pattern: Pattern = field(repr=False, compare=False)
+    caseless: Pattern = field(repr=False, compare=False)
 
     @classmethod
     def read(cls, text: str, surroundings: Surroundings) -> Self:
@@ -81,8 +86,11 @@ class Regex(Written):
             ) from None
         options = re2.Options()
         options.log_errors = False
+        caseless = re2.Options()
+        caseless.log_errors = False
+        caseless.case_sensitive = False
         try:
-            return cls(text, re2.compile(text, options))
+            return cls(text, re2.compile(text, options), re2.compile(text, caseless))
         except re2.error as error:
             problem = error.args[0] if error.args else ""
             words = problem.decode("utf-8", "replace") if isinstance(problem, bytes) else problem
@@ -106,10 +114,10 @@ class Match(Section):
         ]
     ] = None
     """One of these, without port; `*.example.com` for all below it."""
-    path: Maybe[Annotated[Text, AfterValidator(_path)]] = None
-    """The whole path."""
-    path_prefix: Maybe[Annotated[Text, AfterValidator(_prefix)]] = None
-    """What the path begins with."""
+    path: Maybe[Paths] = None
+    """The whole path, or a list of paths."""
+    path_prefix: Maybe[Paths] = None
+    """The first segments of the path, or a list of them: `/admin` for `/admin` and all below it."""
     path_regex: Maybe[Regex] = None
     """A regular expression for the path, from its beginning (`^`)."""
     methods: Maybe[
@@ -124,6 +132,18 @@ class Match(Section):
         ]
         if len(given) > 1:
             yield (), f"has {' and '.join(given)}, which are each a way to match the path; keep one"
+
+    def to_match(self) -> rules.Match:
+        """Return the same for the lookup of rules."""
+        return rules.Match(
+            self.hosts or (),
+            self.path or (),
+            self.path_prefix or (),
+            self.path_regex.pattern if self.path_regex else None,
+            self.path_regex.text if self.path_regex else "",
+            self.path_regex.caseless if self.path_regex else None,
+            self.methods or (),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,9 +297,9 @@ POLICY_WITH_RULES = replace(
     FORWARD,
     rules=Rules(
         [
-            (Match(path="/admin"), Rule("rule admin", "admin", scopes=("admin",))),
-            (Match(path="/inside"), Rule("rule inside", addresses=AddressRules(None, INSIDE))),
-            (Match(path="/named"), Rule("rule named", "named")),
+            (Match(paths=("/admin",)), Rule("rule admin", "admin", scopes=("admin",))),
+            (Match(paths=("/inside",)), Rule("rule inside", addresses=AddressRules(None, INSIDE))),
+            (Match(paths=("/named",)), Rule("rule named", "named")),
         ]
     ),
 )

@@ -11,6 +11,7 @@ from sidecar.authorization.authorizer import Answer, authorize
 from sidecar.authorization.condition import Bound, Expression
 from sidecar.authorization.denial import Denial
 from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.path import Parameters
 from sidecar.authorization.policy import (
     BEARER,
     CookieSource,
@@ -38,14 +39,17 @@ ADMIN = Rule(
 )
 RULES = Rules(
     [
-        (Match(path="/healthz"), Rule("rule health", "health", Passage.ANONYMOUS)),
-        (Match(path_prefix="/static/"), Rule("rule static", "static", Passage.OPTIONAL)),
+        (Match(paths=("/healthz",)), Rule("rule health", "health", Passage.ANONYMOUS)),
+        (Match(path_prefixes=("/static/",)), Rule("rule static", "static", Passage.OPTIONAL)),
         (
             Match(path_regex=re.compile("^/internal/"), regex_text="^/internal/"),
             Rule("2", "", Passage.NONE),
         ),
-        (Match(path="/inside"), Rule("rule inside", "inside", Passage.ANONYMOUS, addresses=INSIDE)),
-        (Match(path_prefix="/admin/"), ADMIN),
+        (
+            Match(paths=("/inside",)),
+            Rule("rule inside", "inside", Passage.ANONYMOUS, addresses=INSIDE),
+        ),
+        (Match(path_prefixes=("/admin/",)), ADMIN),
     ]
 )
 POLICY = Policy(
@@ -98,11 +102,12 @@ TWO_PROOFS = {"dpop": ("x", "y")}
         pytest.param("/other", {}, None, Reason.TOKEN_MISSING, id="no rule: a token is needed"),
         pytest.param("/other", WITH_TOKEN, None, None, id="no rule: any token"),
         pytest.param("/admin/", {}, None, Reason.TOKEN_MISSING, id="require: no token"),
-        pytest.param("//healthz", {}, None, None, id="the path is normalized"),
+        pytest.param("//healthz", {}, None, Reason.RULE_DENIED, id="a slash too many"),
+        pytest.param("/static//a", {}, None, None, id="one that makes no difference"),
         pytest.param("/x%2F..%2Finternal/a", WITH_TOKEN, None, Reason.RULE_DENIED, id="decoded"),
         pytest.param("/static/../internal/a", {}, None, Reason.RULE_DENIED, id="resolved"),
-        pytest.param("/x/../healthz", {}, None, Reason.TOKEN_MISSING, id="nothing opens by .."),
-        pytest.param("/x/../healthz", WITH_TOKEN, None, None, id="with a token it is the default"),
+        pytest.param("/x/../healthz", {}, None, Reason.RULE_DENIED, id="nothing opens by .."),
+        pytest.param("/x/../y", WITH_TOKEN, None, None, id="a .. that makes no difference"),
         pytest.param("/healthz%00", {}, None, Reason.RULE_DENIED, id="no path"),
         pytest.param("/healthz%252f", WITH_TOKEN, None, Reason.RULE_DENIED, id="no one path"),
         pytest.param("/inside", {}, None, Reason.ADDRESS_DENIED, id="an address is needed"),
@@ -152,7 +157,7 @@ async def test_an_optional_token_that_counts_as_none_is_not_seen_upstream() -> N
 
 async def test_what_a_rule_requires_is_asked_of_the_token() -> None:
     judge = Judge(verified())
-    request = HttpRequest("GET", "h", "/admin/%61", WITH_TOKEN, source_address="10.0.0.1")
+    request = HttpRequest("GET", "h", "/admin/%40a", WITH_TOKEN, source_address="10.0.0.1")
     await authorize(request, POLICY, judge.decide)
     (asked,) = judge.asked
     assert (asked.token, asked.audiences, asked.scopes) == ("a.b.c", ("admin",), ("admin:write",))
@@ -160,7 +165,7 @@ async def test_what_a_rule_requires_is_asked_of_the_token() -> None:
     assert asked.demand is not None
     assert isinstance(asked.demand.condition, Bound)
     assert replace(asked.demand, condition=None) == ADMIN.demand
-    assert asked.demand.condition.why_not({}, {"tenant": "/admin/a"}, None) == ""
+    assert asked.demand.condition.why_not({}, {"tenant": "/admin/@a"}, None) == ""
 
 
 async def test_a_condition_may_be_all_that_a_rule_requires() -> None:
@@ -172,6 +177,136 @@ async def test_a_condition_may_be_all_that_a_rule_requires() -> None:
     assert asked.demand is not None
     assert replace(asked.demand, condition=None) == Demand("rule tenant")
     assert isinstance(asked.demand.condition, Bound)
+
+
+GUARDED = Rules(
+    [
+        (Match(path_prefixes=("/internal",)), Rule("rule internal", "", Passage.NONE)),
+        (Match(path_prefixes=("/admin",)), Rule("rule admin", "admin", scopes=("admin:write",))),
+        (Match(path_prefixes=("/public",)), Rule("rule public", "", Passage.ANONYMOUS)),
+        (Match(paths=("/orders",)), Rule("rule orders", "", scopes=("orders",))),
+        (
+            Match(path_prefixes=("/own",)),
+            Rule("rule own", condition=Expression.compiled('request.path == "/own/a"')),
+        ),
+        (
+            Match(path_prefixes=("/blue",)),
+            Rule("rule blue", condition=Expression.compiled('claims.tenant == "blue"')),
+        ),
+    ]
+)
+
+
+async def guarded(method: str = "GET", target: str = "/", rule: str = "", **fields: Any) -> Answer:
+    judge = Judge(verified())
+    request = HttpRequest(method, "h", target, WITH_TOKEN, rule=rule)
+    return await authorize(request, Policy(rules=GUARDED, **fields), judge.decide)
+
+
+def why_denied(answer: Answer) -> str:
+    assert isinstance(answer.verdict, Refusal)
+    assert answer.verdict.reason is Reason.RULE_DENIED
+    assert isinstance(answer.outcome, Denial)
+    return answer.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("target", "mark"),
+    [
+        pytest.param("/internal;x/secret", "has ;", id="parameters of a rule's segment"),
+        pytest.param("/internal;/secret", "has ;", id="empty parameters"),
+        pytest.param("/admin;x/users", "has ;", id="to servlet containers it is /admin/users"),
+        pytest.param("/orders;x", "has ;", id="parameters of a whole path"),
+        pytest.param("//admin/users", "has //", id="a slash too many at the start"),
+        pytest.param("//x/admin/users", "has //", id="to a URL parser it is /admin/users"),
+        pytest.param("/public//../admin", "//", id="an empty segment and .."),
+        pytest.param("/x/../admin/users", "has ..", id="up into a rule"),
+        pytest.param("/public/../orders", "has ..", id="up out of a rule"),
+        pytest.param("/./admin", "has .,", id="a dot segment before a rule's segment"),
+        pytest.param("/%61dmin/users", "has %61", id="an encoded letter"),
+        pytest.param("/Admin/users", "ignore case", id="case"),
+        pytest.param("/PUBLIC/a", "ignore case", id="case, to get in without a token"),
+        pytest.param("/orders/", "slash at the end", id="a slash at the end"),
+        pytest.param("/x;y/../ADMIN", "ignore case", id="several at once"),
+    ],
+)
+async def test_a_path_that_leads_to_two_rules_is_denied(target: str, mark: str) -> None:
+    assert mark in why_denied(await guarded(target=target))
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/shop/a;color=red", "/shop;x/a", "/public/a;v=1", "/shop//a", "/a/../shop", "/shop/."),
+        *("/%73hop", "/SHOP/A", "/shop/", "/public/A/", "/public//a", "/public/b/../a"),
+        *("/publicity", "/administrators", "/shop/bob%40example.com", "/public/%C3%A9", "/a/admin"),
+        *("/shop?x=/../admin", "/shop?a;b//c", "/blue/a//b"),
+    ],
+)
+async def test_a_path_whose_readings_make_no_difference_to_the_rules_passes(target: str) -> None:
+    assert isinstance((await guarded(target=target)).outcome, Admission)
+
+
+async def test_a_condition_on_the_path_needs_a_path_of_one_reading() -> None:
+    message = why_denied(await guarded(target="/own//a"))
+    assert "the condition of rule own depends on the path" in message
+    assert "//" in message
+    assert isinstance((await guarded(target="/own/%40")).outcome, Admission)
+
+
+@pytest.mark.parametrize("target", ["/admin;x/a", "//admin", "/a/../b", "/shop;x", "/%61"])
+async def test_a_route_that_names_a_rule_chose_by_a_path_of_one_reading(target: str) -> None:
+    assert "a route chose rule admin by it" in why_denied(
+        await guarded(target=target, rule="admin")
+    )
+    assert isinstance((await guarded(target="/a%40b", rule="admin")).outcome, Admission)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "target", "passes"),
+    [
+        pytest.param(Parameters.REFUSE, "/internal;x/a", False, id="refuse"),
+        pytest.param(Parameters.STRIP, "/internal;x/a", False, id="strip: it is the rule's path"),
+        pytest.param(Parameters.STRIP, "/public;x/a", True, id="strip: it is the open path"),
+        pytest.param(Parameters.KEEP, "/internal;x/a", True, id="keep: it is another path"),
+        pytest.param(Parameters.KEEP, "/x/..;/internal/a", False, id="keep: dots all the same"),
+        pytest.param(Parameters.STRIP, "/x/..;/public/a", False, id="strip: dots all the same"),
+    ],
+)
+async def test_a_setting_says_what_parameters_of_segments_mean(
+    parameters: Parameters, target: str, passes: bool
+) -> None:
+    answer = await guarded(target=target, path_parameters=parameters)
+    assert isinstance(answer.outcome, Admission) is passes
+
+
+@pytest.mark.parametrize(
+    ("method", "passes"),
+    [
+        pytest.param("GET", True, id="a method"),
+        pytest.param("M-SEARCH", True, id="a method with a hyphen"),
+        pytest.param("PURGE", True, id="a method of no RFC"),
+        pytest.param("get", False, id="lower case"),
+        pytest.param("Post", False, id="mixed case"),
+        pytest.param("", False, id="none"),
+        pytest.param("GET ", False, id="a space"),
+        pytest.param("GET\n", False, id="a line break"),
+        pytest.param("G(T", False, id="no token"),
+        pytest.param("G\u00c9T", False, id="beyond ASCII"),
+    ],
+)
+async def test_rules_need_a_method_that_all_servers_read_alike(method: str, passes: bool) -> None:
+    answer = await guarded(method, "/shop")
+    assert isinstance(answer.outcome, Admission) is passes
+    if not passes:
+        assert "method" in why_denied(answer)
+
+
+async def test_without_rules_nothing_depends_on_method_and_path() -> None:
+    judge = Judge(verified())
+    request = HttpRequest("get", "h", "/a;b/..;/%2f", WITH_TOKEN)
+    answer = await authorize(request, Policy(), judge.decide)
+    assert isinstance(answer.outcome, Admission)
 
 
 async def test_a_route_names_a_rule_whatever_that_matches() -> None:

@@ -9,7 +9,8 @@ from sidecar.authorization.rules import DEFAULT, Match, Rule, Rules, bare_host, 
 
 
 def regex(text: str) -> Match:
-    return Match(path_regex=re.compile(text), regex_text=text)
+    caseless = re.compile(text, re.IGNORECASE)
+    return Match(path_regex=re.compile(text), regex_text=text, caseless_regex=caseless)
 
 
 def named(*matches: Match) -> Rules:
@@ -21,19 +22,32 @@ def named(*matches: Match) -> Rules:
     ("match", "method", "host", "path", "matches"),
     [
         pytest.param(Match(), "GET", "a", "/x", True, id="nothing said: everything"),
-        pytest.param(Match(path="/a"), "GET", "", "/a", True, id="path"),
-        pytest.param(Match(path="/a"), "GET", "", "/a/", False, id="path with more"),
-        pytest.param(Match(path="/a"), "GET", "", "/A", False, id="path in another case"),
-        pytest.param(Match(path_prefix="/a/"), "GET", "", "/a/b", True, id="prefix"),
-        pytest.param(Match(path_prefix="/a/"), "GET", "", "/a/", True, id="prefix alone"),
-        pytest.param(Match(path_prefix="/a/"), "GET", "", "/a", False, id="less than the prefix"),
-        pytest.param(Match(path_prefix="/a"), "GET", "", "/ab", True, id="prefix inside a segment"),
+        pytest.param(Match(paths=("/a",)), "GET", "", "/a", True, id="path"),
+        pytest.param(Match(paths=("/a",)), "GET", "", "/a/", False, id="path with more"),
+        pytest.param(Match(paths=("/a",)), "GET", "", "/A", False, id="path in another case"),
+        pytest.param(Match(path_prefixes=("/a/",)), "GET", "", "/a/b", True, id="prefix"),
+        pytest.param(Match(path_prefixes=("/a/",)), "GET", "", "/a/", True, id="prefix alone"),
+        pytest.param(
+            Match(path_prefixes=("/a/",)), "GET", "", "/a", True, id="prefix without its slash"
+        ),
+        pytest.param(
+            Match(path_prefixes=("/a",)), "GET", "", "/a/b", True, id="prefix, a segment more"
+        ),
+        pytest.param(Match(path_prefixes=("/a",)), "GET", "", "/ab", False, id="part of a segment"),
+        pytest.param(Match(path_prefixes=("/",)), "GET", "", "/x", True, id="the root as a prefix"),
+        pytest.param(
+            Match(path_prefixes=("/a", "/b/c")), "GET", "", "/b/c/d", True, id="one of the prefixes"
+        ),
+        pytest.param(Match(paths=("/a", "/b")), "GET", "", "/b", True, id="one of the paths"),
+        pytest.param(Match(), "OPTIONS", "a", "*", True, id="nothing said: the server itself too"),
         pytest.param(regex("^/a/.*"), "GET", "", "/a/b", True, id="regex"),
         pytest.param(regex("^/a/"), "GET", "", "/b/a/", False, id="regex further on"),
         pytest.param(regex("^/v[0-9]+/x$"), "GET", "", "/v12/x", True, id="regex to the end"),
         pytest.param(regex("^/v[0-9]+/x$"), "GET", "", "/v12/xy", False, id="regex, and more"),
         pytest.param(Match(methods=("GET", "PUT")), "PUT", "", "/", True, id="one of the methods"),
         pytest.param(Match(methods=("GET",)), "POST", "", "/", False, id="another method"),
+        pytest.param(Match(methods=("GET",)), "HEAD", "", "/", True, id="HEAD is a GET"),
+        pytest.param(Match(methods=("HEAD",)), "GET", "", "/", False, id="GET is no HEAD"),
         pytest.param(Match(methods=("GET",)), "get", "", "/", False, id="methods have a case"),
         pytest.param(Match(hosts=("a.b",)), "GET", "a.b", "/", True, id="host"),
         pytest.param(Match(hosts=("a.b",)), "GET", "A.B:8080", "/", True, id="host with a port"),
@@ -65,10 +79,10 @@ def test_what_a_rule_matches(
 
 def test_the_first_that_matches_decides() -> None:
     rules = named(
-        Match(path="/a", methods=("GET",)),
+        Match(paths=("/a",), methods=("GET",)),
         regex("^/a"),
-        Match(path_prefix="/"),
-        Match(path="/b"),
+        Match(path_prefixes=("/",)),
+        Match(paths=("/b",)),
         Match(hosts=("h",)),
     )
     assert rules.find("GET", "h", "/a").title == "0"
@@ -83,7 +97,7 @@ def test_none_is_the_default_rule() -> None:
 
 
 def test_rules_are_found_by_name() -> None:
-    rules = Rules([(Match(path="/a"), Rule("rule admin", "admin")), (Match(), Rule("1"))])
+    rules = Rules([(Match(paths=("/a",)), Rule("rule admin", "admin")), (Match(), Rule("1"))])
     found = rules.named("admin")
     assert found is not None
     assert found.title == "rule admin"
@@ -121,10 +135,14 @@ MATCHES = st.builds(
     st.lists(METHODS, max_size=1),
     st.one_of(
         st.just({}),
-        st.builds(lambda path: {"path": path}, PATHS),
-        st.builds(lambda path: {"path_prefix": path}, PATHS),
+        st.builds(lambda path: {"paths": (path,)}, PATHS),
+        st.builds(lambda path: {"path_prefixes": (path,)}, PATHS),
         st.builds(
-            lambda text: {"path_regex": re.compile(text), "regex_text": text},
+            lambda text: {
+                "path_regex": re.compile(text),
+                "regex_text": text,
+                "caseless_regex": re.compile(text, re.IGNORECASE),
+            },
             st.sampled_from(["^/a", "^/a/?$", "^/(a|b)", "^/[ab]/", "^/ab*", "^/"]),
         ),
     ),
@@ -150,10 +168,14 @@ def matches_plainly(match: Match, method: str, host: str, path: str) -> bool:
     return (
         (not match.methods or method in match.methods)
         and (not match.hosts or any(is_host(one, bare_host(host)) for one in match.hosts))
-        and (match.path is None or path == match.path)
-        and (match.path_prefix is None or path.startswith(match.path_prefix))
+        and (not match.paths or path in match.paths)
+        and (not match.path_prefixes or any(begins(one, path) for one in match.path_prefixes))
         and (match.path_regex is None or match.path_regex.match(path) is not None)
     )
+
+
+def begins(prefix: str, path: str) -> bool:
+    return f"{path}/".startswith(f"{prefix.rstrip('/')}/")
 
 
 def is_host(rule: str, host: str) -> bool:
@@ -179,8 +201,47 @@ def looks(rules: Rules) -> int:
 
 
 def tenants(count: int) -> Sequence[Match]:
-    return [Match(path_prefix=f"/tenant-{index}/") for index in range(count)]
+    return [Match(path_prefixes=(f"/tenant-{index}/",)) for index in range(count)]
 
 
 def test_ten_thousand_rules_are_not_walked_through() -> None:
     assert looks(named(*tenants(10_000))) <= looks(named(*tenants(100))) + 4
+
+
+@pytest.mark.parametrize(
+    ("match", "path", "matches"),
+    [
+        pytest.param(Match(paths=("/admin",)), "/ADMIN", True, id="case"),
+        pytest.param(Match(paths=("/Admin",)), "/admin", True, id="case of the rule"),
+        pytest.param(Match(paths=("/admin",)), "/admin/", True, id="a slash more"),
+        pytest.param(Match(paths=("/admin/",)), "/admin", True, id="a slash less"),
+        pytest.param(Match(paths=("/admin",)), "/admin/x", False, id="another path"),
+        pytest.param(Match(path_prefixes=("/admin/",)), "/Admin/x", True, id="case of a prefix"),
+        pytest.param(Match(path_prefixes=("/admin",)), "/ADMINS", False, id="another segment"),
+        pytest.param(Match(paths=("/u\u017fers",)), "/users", True, id="case beyond ASCII"),
+        pytest.param(regex("^/v1/x$"), "/v1/x/", True, id="a slash more than a regex has"),
+        pytest.param(regex("^/v1/$"), "/v1", True, id="a slash less than a regex has"),
+        pytest.param(regex("^/v1/"), "/V1/x", True, id="case of a regex"),
+        pytest.param(regex(r"^/\S+/x"), "/a/x", True, id="an escape in capitals"),
+        pytest.param(Match(), "/A/", True, id="every path"),
+        pytest.param(Match(paths=("*",)), "*", True, id="the server itself"),
+    ],
+)
+def test_what_a_rule_matches_if_case_and_a_slash_at_the_end_make_no_difference(
+    match: Match, path: str, matches: bool
+) -> None:
+    rules = named(match)
+    found = rules.find_folded("GET", "h", path, rules.find("GET", "h", path))
+    assert found.title == ("0" if matches else DEFAULT.title)
+
+
+@given(st.lists(MATCHES, max_size=6), METHODS, HOSTS, PATHS)
+def test_what_is_found_in_one_spelling_is_found_in_all_if_they_make_no_difference(
+    matches: list[Match], method: str, host: str, path: str
+) -> None:
+    rules = named(*matches)
+
+    def folded(spelling: str) -> Rule:
+        return rules.find_folded(method, host, spelling, rules.find(method, host, spelling))
+
+    assert folded(path) is folded(path.upper()) is folded(path.rstrip("/") or "/")
