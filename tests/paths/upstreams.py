@@ -1,7 +1,7 @@
 """Upstreams in several languages: the same handlers behind routers that read paths differently.
 
-Their sources are in tests/upstreams. Each serves the handlers internal, admin, public and reports
-(each for a prefix), keys (for one path) and other (for every other path). An answer names the
+Their sources are in tests/upstreams. The handlers internal, admin, public and reports each serve a
+path and everything below it, keys serves one path, and other everything else. An answer names the
 handler that ran and the path that it saw.
 """
 

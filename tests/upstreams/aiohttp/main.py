@@ -17,6 +17,7 @@ def handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 app = web.Application()
 for name in ("internal", "admin", "public", "reports"):
+    app.router.add_get(f"/{name}", handler(name))
     app.router.add_get(f"/{name}/{{rest:.*}}", handler(name))
 app.router.add_get("/keys", handler("keys"))
 app.router.add_get("/{rest:.*}", handler("other"))

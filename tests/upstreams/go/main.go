@@ -13,6 +13,8 @@ import (
 	"github.com/gorilla/mux"
 )
 
+var prefixes = []string{"internal", "admin", "public", "reports"}
+
 func main() {
 	routers := map[string]func() http.Handler{"servemux": serveMux, "chi": chiRouter, "gorilla": gorilla}
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Args[2])
@@ -32,10 +34,10 @@ func handler(name string) http.HandlerFunc {
 
 func serveMux() http.Handler {
 	router := http.NewServeMux()
-	router.Handle("/internal/", handler("internal"))
-	router.Handle("/admin/", handler("admin"))
-	router.Handle("/public/", handler("public"))
-	router.Handle("/reports/", handler("reports"))
+	for _, name := range prefixes {
+		router.Handle("/"+name, handler(name))
+		router.Handle("/"+name+"/", handler(name))
+	}
 	router.Handle("/keys", handler("keys"))
 	router.Handle("/", handler("other"))
 	return router
@@ -43,10 +45,10 @@ func serveMux() http.Handler {
 
 func chiRouter() http.Handler {
 	router := chi.NewRouter()
-	router.Handle("/internal/*", handler("internal"))
-	router.Handle("/admin/*", handler("admin"))
-	router.Handle("/public/*", handler("public"))
-	router.Handle("/reports/*", handler("reports"))
+	for _, name := range prefixes {
+		router.Handle("/"+name, handler(name))
+		router.Handle("/"+name+"/*", handler(name))
+	}
 	router.Handle("/keys", handler("keys"))
 	router.Handle("/*", handler("other"))
 	return router
@@ -54,10 +56,10 @@ func chiRouter() http.Handler {
 
 func gorilla() http.Handler {
 	router := mux.NewRouter()
-	router.PathPrefix("/internal/").Handler(handler("internal"))
-	router.PathPrefix("/admin/").Handler(handler("admin"))
-	router.PathPrefix("/public/").Handler(handler("public"))
-	router.PathPrefix("/reports/").Handler(handler("reports"))
+	for _, name := range prefixes {
+		router.Handle("/"+name, handler(name))
+		router.PathPrefix("/" + name + "/").Handler(handler(name))
+	}
 	router.Handle("/keys", handler("keys"))
 	router.PathPrefix("/").Handler(handler("other"))
 	return router

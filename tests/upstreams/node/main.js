@@ -11,7 +11,7 @@ function answer(response, name, path) {
 }
 
 function byPath(response, path) {
-  const prefix = PREFIXES.find((one) => path.startsWith(`/${one}/`));
+  const prefix = PREFIXES.find((one) => `${path}/`.startsWith(`/${one}/`));
   answer(response, prefix ?? (path === '/keys' ? 'keys' : 'other'), path);
 }
 
@@ -33,7 +33,7 @@ function legacy(request, response) {
 function express() {
   const app = require('express')();
   const serve = (name) => (request, response) => answer(response, name, request.path);
-  for (const one of PREFIXES) app.get(`/${one}/{*path}`, serve(one));
+  for (const one of PREFIXES) app.get(`/${one}{/*path}`, serve(one));
   app.get('/keys', serve('keys'));
   app.get('/{*path}', serve('other'));
   return app;
@@ -43,7 +43,10 @@ function express() {
 function findMyWay() {
   const router = require('find-my-way')();
   const serve = (name) => (request, response) => answer(response, name, request.url);
-  for (const one of PREFIXES) router.on('GET', `/${one}/*`, serve(one));
+  for (const one of PREFIXES) {
+    router.on('GET', `/${one}`, serve(one));
+    router.on('GET', `/${one}/*`, serve(one));
+  }
   router.on('GET', '/keys', serve('keys'));
   router.on('GET', '/*', serve('other'));
   return (request, response) => router.lookup(request, response);

@@ -11,26 +11,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 
-def handler(name: str) -> Route:
+def handler(path: str, name: str) -> Route:
     async def serve(request: Request) -> Response:
-        path = quote(request.scope["path"], safe="", errors="surrogatepass")
-        return Response(headers={"X-Handler": name, "X-Path": path})
+        seen = quote(request.scope["path"], safe="", errors="surrogatepass")
+        return Response(headers={"X-Handler": name, "X-Path": seen})
 
-    return Route("/{rest:path}", serve)
-
-
-async def keys(request: Request) -> Response:
-    return Response(headers={"X-Handler": "keys", "X-Path": request.scope["path"]})
+    return Route(path, serve)
 
 
-routes: list[BaseRoute] = [
-    *(
-        Mount(f"/{name}", routes=[handler(name)])
-        for name in ("internal", "admin", "public", "reports")
-    ),
-    Route("/keys", keys),
-    handler("other"),
-]
+routes: list[BaseRoute] = []
+for name in ("internal", "admin", "public", "reports"):
+    routes += handler(f"/{name}", name), Mount(f"/{name}", routes=[handler("/{rest:path}", name)])
+routes += handler("/keys", "keys"), handler("/{rest:path}", "other")
 parser, port = sys.argv[1:]
 
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 ROUTES = Map(
     [
         *(
-            Rule(f"/{name}/{rest}", endpoint=name)
+            Rule(f"/{name}{rest}", endpoint=name)
             for name in ("internal", "admin", "public", "reports")
-            for rest in ("", "<path:rest>")
+            for rest in ("", "/", "/<path:rest>")
         ),
         Rule("/keys", endpoint="keys"),
         Rule("/", endpoint="other"),
