@@ -38,6 +38,8 @@ authorization:
       require: {{scopes: ["admin:write"]}}
     - match: {{path_prefix: /reports/}}
       require: {{claims: {{department: [finance]}}}}
+    - match: {{path_prefix: /public/hidden/}}
+      deny: true
     - match: {{path_prefix: /public/}}
       allow: anonymous
 log: {{decisions: none}}
@@ -51,6 +53,7 @@ CALLERS: Final[Mapping[str, Mapping[str, str] | None]] = {
 """The claims of each; None: no token."""
 PERMITTED: Final = {
     "internal": (),
+    "hidden": (),
     "keys": (),
     "admin": ("admin",),
     "reports": ("clerk",),

@@ -10,8 +10,18 @@ from typing import Final
 PROTECTED: Final = (
     "internal/secret", "internal/a/b", "internal/", "internal", "admin/users", "admin/", "admin",
     "reports/1", "reports/", "reports", "keys",
+    "public/hidden/a", "public/hidden/", "public/hidden",
 )  # fmt: skip
-OPEN: Final = ("public/a", "public/a/b.css", "public/", "public", "other", "x/y", "")
+OPEN: Final = (
+    "public/a",
+    "public/hiddena",
+    "public/a/b.css",
+    "public/",
+    "public",
+    "other",
+    "x/y",
+    "",
+)
 
 DOT: Final = (".", "%2e", "%2E", "%252e", "%u002e", "%c0%ae", "\uff0e", "%ef%bc%8e", ".%00")
 SLASH: Final = (
@@ -53,7 +63,9 @@ KNOWN: Final = (
     "/public/..;/admin/users", "/public/%2e%2e%2fadmin/users", "/public/../admin/users",
     "/public/..%5cadmin/users", "/ADMIN/users", "/Internal/x", "/keys/", "/keys;x", "/internal",
     "/admin", "/reports", "//admin/users", "http://shop.example.com/admin/users", "*", "/keys/.",
-    "/internal/../x", "//x/internal/a", "/public//x", "/./public/a", "/;/public/a",
+    "/internal/../x", "//x/internal/a", "/public//x", "/public//hidden/x",
+    "/public/./hidden/x", "/public;/hidden/x", "/public/;/hidden/x", "/public/%68idden/x",
+    "/public/Hidden/x", "/./public/a", "/;/public/a",
     "/internal/a/..\\..\\x", "/public/../x", "/internal%3Bx",
 )  # fmt: skip
 """Those that got through once, and their like."""
@@ -66,6 +78,7 @@ ORDINARY: Final = {
     "/public/caf%C3%A9/%e2%82%ac.txt?x=%2F..%2F": "public",
     "/public/v1.2/.well-known": "public",
     "/public/..a/.b": "public",
+    "/public/hidden.css": "public",
     "/internal-docs/a": "other",
     "/administrators": "other",
     "/reporting/2026": "other",

@@ -6,6 +6,15 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+PREFIXES = {
+    "/public/hidden": "hidden",
+    "/public": "public",
+    "/internal": "internal",
+    "/admin": "admin",
+    "/reports": "reports",
+}
+"""The narrower first."""
+
 
 def handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
@@ -16,9 +25,9 @@ def handler(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 app = web.Application()
-for name in ("internal", "admin", "public", "reports"):
-    app.router.add_get(f"/{name}", handler(name))
-    app.router.add_get(f"/{name}/{{rest:.*}}", handler(name))
+for prefix, name in PREFIXES.items():
+    app.router.add_get(prefix, handler(name))
+    app.router.add_get(f"{prefix}/{{rest:.*}}", handler(name))
 app.router.add_get("/keys", handler("keys"))
 app.router.add_get("/{rest:.*}", handler("other"))
 web.run_app(

@@ -13,7 +13,14 @@ import (
 	"github.com/gorilla/mux"
 )
 
-var prefixes = []string{"internal", "admin", "public", "reports"}
+// The narrower first.
+var prefixes = []struct{ path, name string }{
+	{"/public/hidden", "hidden"},
+	{"/public", "public"},
+	{"/internal", "internal"},
+	{"/admin", "admin"},
+	{"/reports", "reports"},
+}
 
 func main() {
 	routers := map[string]func() http.Handler{"servemux": serveMux, "chi": chiRouter, "gorilla": gorilla}
@@ -34,9 +41,9 @@ func handler(name string) http.HandlerFunc {
 
 func serveMux() http.Handler {
 	router := http.NewServeMux()
-	for _, name := range prefixes {
-		router.Handle("/"+name, handler(name))
-		router.Handle("/"+name+"/", handler(name))
+	for _, prefix := range prefixes {
+		router.Handle(prefix.path, handler(prefix.name))
+		router.Handle(prefix.path+"/", handler(prefix.name))
 	}
 	router.Handle("/keys", handler("keys"))
 	router.Handle("/", handler("other"))
@@ -45,9 +52,9 @@ func serveMux() http.Handler {
 
 func chiRouter() http.Handler {
 	router := chi.NewRouter()
-	for _, name := range prefixes {
-		router.Handle("/"+name, handler(name))
-		router.Handle("/"+name+"/*", handler(name))
+	for _, prefix := range prefixes {
+		router.Handle(prefix.path, handler(prefix.name))
+		router.Handle(prefix.path+"/*", handler(prefix.name))
 	}
 	router.Handle("/keys", handler("keys"))
 	router.Handle("/*", handler("other"))
@@ -56,9 +63,9 @@ func chiRouter() http.Handler {
 
 func gorilla() http.Handler {
 	router := mux.NewRouter()
-	for _, name := range prefixes {
-		router.Handle("/"+name, handler(name))
-		router.PathPrefix("/" + name + "/").Handler(handler(name))
+	for _, prefix := range prefixes {
+		router.Handle(prefix.path, handler(prefix.name))
+		router.PathPrefix(prefix.path + "/").Handler(handler(prefix.name))
 	}
 	router.Handle("/keys", handler("keys"))
 	router.PathPrefix("/").Handler(handler("other"))

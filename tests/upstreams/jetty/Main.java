@@ -21,6 +21,7 @@ public final class Main {
     for (String name : new String[] {"internal", "admin", "public", "reports"}) {
       context.addServlet(handler(name), "/" + name + "/*");
     }
+    context.addServlet(handler("hidden"), "/public/hidden/*");
     context.addServlet(handler("keys"), "/keys");
     context.addServlet(handler("other"), "/*");
     server.setHandler(context);

@@ -2,7 +2,14 @@
 'use strict';
 const http = require('node:http');
 
-const PREFIXES = ['internal', 'admin', 'public', 'reports'];
+// The narrower first.
+const PREFIXES = {
+  '/public/hidden': 'hidden',
+  '/public': 'public',
+  '/internal': 'internal',
+  '/admin': 'admin',
+  '/reports': 'reports',
+};
 
 function answer(response, name, path) {
   response.setHeader('X-Handler', name);
@@ -11,8 +18,8 @@ function answer(response, name, path) {
 }
 
 function byPath(response, path) {
-  const prefix = PREFIXES.find((one) => `${path}/`.startsWith(`/${one}/`));
-  answer(response, prefix ?? (path === '/keys' ? 'keys' : 'other'), path);
+  const prefix = Object.keys(PREFIXES).find((one) => `${path}/`.startsWith(`${one}/`));
+  answer(response, PREFIXES[prefix] ?? (path === '/keys' ? 'keys' : 'other'), path);
 }
 
 // As the documentation of node:http reads a request's path.
@@ -33,7 +40,7 @@ function legacy(request, response) {
 function express() {
   const app = require('express')();
   const serve = (name) => (request, response) => answer(response, name, request.path);
-  for (const one of PREFIXES) app.get(`/${one}{/*path}`, serve(one));
+  for (const [prefix, name] of Object.entries(PREFIXES)) app.get(`${prefix}{/*path}`, serve(name));
   app.get('/keys', serve('keys'));
   app.get('/{*path}', serve('other'));
   return app;
@@ -43,9 +50,9 @@ function express() {
 function findMyWay() {
   const router = require('find-my-way')();
   const serve = (name) => (request, response) => answer(response, name, request.url);
-  for (const one of PREFIXES) {
-    router.on('GET', `/${one}`, serve(one));
-    router.on('GET', `/${one}/*`, serve(one));
+  for (const [prefix, name] of Object.entries(PREFIXES)) {
+    router.on('GET', prefix, serve(name));
+    router.on('GET', `${prefix}/*`, serve(name));
   }
   router.on('GET', '/keys', serve('keys'));
   router.on('GET', '/*', serve('other'));

@@ -54,6 +54,11 @@ public final class Main {
       answer("public", request, response);
     }
 
+    @GetMapping("/public/hidden/**")
+    void hidden(HttpServletRequest request, HttpServletResponse response) {
+      answer("hidden", request, response);
+    }
+
     @GetMapping("/reports/**")
     void reports(HttpServletRequest request, HttpServletResponse response) {
       answer("reports", request, response);

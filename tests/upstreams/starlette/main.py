@@ -10,6 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+PREFIXES = {
+    "/public/hidden": "hidden",
+    "/public": "public",
+    "/internal": "internal",
+    "/admin": "admin",
+    "/reports": "reports",
+}
+"""The narrower first."""
+
 
 def handler(path: str, name: str) -> Route:
     async def serve(request: Request) -> Response:
@@ -20,8 +29,8 @@ def handler(path: str, name: str) -> Route:
 
 
 routes: list[BaseRoute] = []
-for name in ("internal", "admin", "public", "reports"):
-    routes += handler(f"/{name}", name), Mount(f"/{name}", routes=[handler("/{rest:path}", name)])
+for prefix, name in PREFIXES.items():
+    routes += handler(prefix, name), Mount(prefix, routes=[handler("/{rest:path}", name)])
 routes += handler("/keys", "keys"), handler("/{rest:path}", "other")
 parser, port = sys.argv[1:]
 

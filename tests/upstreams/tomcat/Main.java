@@ -27,6 +27,8 @@ public final class Main {
       Tomcat.addServlet(context, name, handler(name));
       context.addServletMappingDecoded("/" + name + "/*", name);
     }
+    Tomcat.addServlet(context, "hidden", handler("hidden"));
+    context.addServletMappingDecoded("/public/hidden/*", "hidden");
     Tomcat.addServlet(context, "keys", handler("keys"));
     context.addServletMappingDecoded("/keys", "keys");
     Tomcat.addServlet(context, "other", handler("other"));

@@ -14,11 +14,19 @@ from werkzeug.wrappers import Request, Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+PREFIXES = {
+    "/public/hidden": "hidden",
+    "/public": "public",
+    "/internal": "internal",
+    "/admin": "admin",
+    "/reports": "reports",
+}
+"""The narrower first."""
 ROUTES = Map(
     [
         *(
-            Rule(f"/{name}{rest}", endpoint=name)
-            for name in ("internal", "admin", "public", "reports")
+            Rule(f"{prefix}{rest}", endpoint=name)
+            for prefix, name in PREFIXES.items()
             for rest in ("", "/", "/<path:rest>")
         ),
         Rule("/keys", endpoint="keys"),
