@@ -110,7 +110,7 @@ fuzz: setup ## Look for input that breaks a parser, for SECONDS
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 fuzz-paths: setup ## Look for paths that get around a rule, for SECONDS; SEED repeats a run
-	$(BIN)/python -m tests.paths --seconds $(SECONDS) $(addprefix --seed ,$(SEED))
+	$(BIN)/python -m tests.paths --seconds $(SECONDS) $(addprefix --seed ,$(SEED)) $(ARGS)
 
 demo: setup ## Show the sidecar behind Envoy
 	$(BIN)/python deploy/demo/demo.py

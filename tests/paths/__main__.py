@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from tests.paths.stage import PERMITTED, Answer, Stage, stage
+from tests.paths.stage import PERMITTED, STRIPPING, Answer, Stage, stage
 from tests.paths.targets import targets
 
 AT_ONCE: Final = 200
@@ -29,19 +29,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.paths", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="how long to look")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the targets")
+    parser.add_argument(
+        "--parameters",
+        choices=STRIPPING,
+        default="refuse",
+        help="authorization.paths.parameters, and the upstreams that it is for",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        found = asyncio.run(look(Path(directory), arguments.seconds, arguments.seed))
+        found = asyncio.run(look(Path(directory), arguments))
     sys.exit(1 if found else 0)
 
 
-async def look(directory: Path, seconds: int, seed: int) -> bool:
+async def look(directory: Path, arguments: argparse.Namespace) -> bool:
     """Whether there is one; prints what came of all."""
     outcomes: Counter[str] = Counter()
     kinds: dict[object, Answer] = {}
-    source = targets(seed)
-    async with stage(directory) as running:
-        end = time.monotonic() + seconds
+    source = targets(arguments.seed)
+    async with stage(directory, arguments.parameters) as running:
+        end = time.monotonic() + arguments.seconds
         while time.monotonic() < end:
             answers = await running.ask(itertools.islice(source, AT_ONCE))
             outcomes.update(map(outcome, answers))
@@ -52,9 +58,9 @@ async def look(directory: Path, seconds: int, seed: int) -> bool:
             print(f"{outcomes.total()} requests, {len(kinds)} kinds of violation", flush=True)
     for least in kinds.values():
         print(*(least.described(ran) for ran in least.violations), sep="\n")
-    print(
-        f"seed {seed}:", *(f"{count} {name}" for name, count in outcomes.most_common()), sep="\n  "
-    )
+    print(f"seed {arguments.seed}:")
+    for name, count in outcomes.most_common():
+        print(f"  {count} {name}")
     return bool(kinds)
 
 

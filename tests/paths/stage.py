@@ -29,6 +29,7 @@ issuers:
     algorithms: [HS256]
     audiences: [shop]
 authorization:
+  paths: {{parameters: %s}}
   rules:
     - match: {{path_prefix: /internal/}}
       deny: true
@@ -158,12 +159,20 @@ class Stage:
         return answers
 
 
+STRIPPING: Final = {"refuse": {True, False}, "strip": {True}, "keep": {False}}
+"""Whether upstreams may strip parameters, by the setting that is for them."""
+
+
 @asynccontextmanager
-async def stage(directory: Path) -> AsyncIterator[Stage]:
+async def stage(directory: Path, parameters: str = "refuse") -> AsyncIterator[Stage]:
     """Everything that the toolchains of this machine allow."""
-    upstreams = tuple(one for one in UPSTREAMS if not one.missing)
+    upstreams = tuple(
+        one
+        for one in UPSTREAMS
+        if not one.missing and one.strips_parameters in STRIPPING[parameters]
+    )
     await asyncio.to_thread(build, upstreams)
-    (directory / "jwt-sidecar.yaml").write_text(CONFIGURATION)
+    (directory / "jwt-sidecar.yaml").write_text(CONFIGURATION % parameters)
     async with AsyncExitStack() as stack:
         ports = await asyncio.gather(
             *(stack.enter_async_context(started(one)) for one in upstreams)

@@ -37,6 +37,8 @@ class Upstream:
     """To which the port is added."""
     toolchain: tuple[str, ...] = PYTHON
     """What to install, and the commands that show that it is there."""
+    strips_parameters: bool = False
+    """Whether `;` and what follows are no part of a segment's name."""
 
     @property
     def missing(self) -> str:
@@ -49,7 +51,7 @@ def _java(name: str) -> Upstream:
     folder = BUILT / name
     options = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
     command = ("java", *options, "-cp", f"{folder}:{folder}/lib/*", "Main")
-    return Upstream(name, name, command, JAVA)
+    return Upstream(name, name, command, JAVA, strips_parameters=True)
 
 
 def _node(name: str, router: str) -> Upstream:
