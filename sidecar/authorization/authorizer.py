@@ -177,6 +177,9 @@ def _matching_rule(request: HttpRequest, rules: Rules, path: Path) -> Rule:
         if other is not rule:
             mark = path.ambiguity or "encoded characters"
             raise _ambiguous(request, mark, f"which leads to {rule.title} or to {other.title}")
+    if path.ambiguity and rule.passage in _NO_TOKEN_NEEDED:
+        # A server may find no handler for /public//x, and take the one for all paths.
+        raise _ambiguous(request, path.ambiguity, f"and {rule.title} lets it in without a token")
     if path.ambiguity and rule.condition and rule.condition.names("path"):
         raise _ambiguous(
             request, path.ambiguity, f"and the condition of {rule.title} depends on the path"
