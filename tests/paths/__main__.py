@@ -17,6 +17,7 @@ from typing import Final
 
 from tests.paths.stage import PERMITTED, STRIPPING, Answer, Stage, stage
 from tests.paths.targets import targets
+from tests.paths.upstreams import UPSTREAMS
 
 AT_ONCE: Final = 200
 """Targets between two lines of progress."""
@@ -36,6 +37,9 @@ def main() -> None:
         help="authorization.paths.parameters, and the upstreams that it is for",
     )
     arguments = parser.parse_args()
+    for one in UPSTREAMS:
+        if one.missing:
+            print(f"left out: {one.name} {one.missing}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as directory:
         found = asyncio.run(look(Path(directory), arguments))
     sys.exit(1 if found else 0)

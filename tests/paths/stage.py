@@ -63,20 +63,26 @@ PERMITTED: Final = {
 }
 """Whom the rule of each handler permits."""
 
+
+def _replaced(text: str, old: str, new: str) -> str:
+    assert old in text, f"{old!r} is no longer in the file of deploy/"
+    return text.replace(old, new)
+
+
 HARDENED: Final = """stat_prefix: ingress
                 normalize_path: true
                 merge_slashes: true
                 path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT
 """
-ENVOY: Final = Path("deploy/demo/envoy.yaml").read_text().replace("timeout: 1s", "timeout: 10s")
+ENVOY: Final = _replaced(Path("deploy/demo/envoy.yaml").read_text(), "timeout: 1s", "timeout: 10s")
 ENVOYS: Final = {
-    "envoy-hardened": ENVOY.replace("stat_prefix: ingress\n", HARDENED),
+    "envoy-hardened": _replaced(ENVOY, "stat_prefix: ingress\n", HARDENED),
     "envoy-defaults": ENVOY,
 }
 NGINX: Final = Path("deploy/nginx/jwt-sidecar.conf").read_text()
 NGINXES: Final = {
     "nginx": NGINX,
-    "nginx-decoding": NGINX.replace("http://shop$jwt_uri;", "http://shop/;"),
+    "nginx-decoding": _replaced(NGINX, "http://shop$jwt_uri;", "http://shop/;"),
 }
 """The file as it is; and with a path in `proxy_pass`, so that nginx sends its own reading."""
 PROXIES: Final = (*ENVOYS, *NGINXES)
@@ -195,12 +201,8 @@ async def stage(directory: Path, parameters: str = "refuse") -> AsyncIterator[St
 
 
 def _placed(site: str, directory: Path, port: int) -> str:
-    for old, new in (
-        ("unix:/run/jwt-sidecar/http.sock", f"unix:{directory}/http.sock"),
-        ("127.0.0.1:8080", f"127.0.0.1:{port}"),
-    ):
-        assert old in site
-        site = site.replace(old, new)
+    site = _replaced(site, "unix:/run/jwt-sidecar/http.sock", f"unix:{directory}/http.sock")
+    site = _replaced(site, "127.0.0.1:8080", f"127.0.0.1:{port}")
     return f"error_log /dev/null;\n{site}"
 
 

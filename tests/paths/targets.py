@@ -107,7 +107,7 @@ ORDINARY: Final = {
     "/reports/1": "reports",
     "/reports/2026/q4.pdf?page=2": "reports",
     "/admin/users": "admin",
-    "/admin/users/7%20": "admin",
+    "/admin/users/7%20b": "admin",
 }
 """Paths that everybody reads alike, and their handlers."""
 
