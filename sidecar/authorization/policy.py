@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from sidecar.authorization.header_names import ProtectedHeaders
 from sidecar.authorization.rules import Rules
 
 _SCHEMES: Final = ("bearer ", "dpop ")
@@ -43,6 +44,8 @@ class CookieSource:
 
 Source = HeaderSource | QuerySource | CookieSource
 BEARER = HeaderSource("authorization", "Bearer ")
+PROOF_HEADER: Final = "dpop"
+"""Has the DPoP proof that comes with a token (RFC 9449, section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,8 @@ class Forward:
         single = {self.payload_header, self.consumer_header} - {""}
         return frozenset(self.headers) | frozenset(self.label_headers) | single
 
-    @cached_property
-    def names_with_hyphens(self) -> frozenset[str]:
-        """The same, written with `-` where they have `_`."""
-        return frozenset(name.replace("_", "-") for name in self.names)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """How requests are authorized."""
 
@@ -97,3 +95,16 @@ class Policy:
     """Whether `x-forwarded-client-cert` is the proxy's own word."""
     mark: object = field(default_factory=object, init=False, repr=False, compare=False)
     """Its own: what was answered by this policy is known by it."""
+
+    @cached_property
+    def token_headers(self) -> frozenset[str]:
+        """The headers that a token or its proof may stand in, in lower case."""
+        names = {one.name for one in self.token_from if isinstance(one, HeaderSource)}
+        if any(isinstance(one, CookieSource) for one in self.token_from):
+            names.add("cookie")
+        return frozenset(names | {PROOF_HEADER})
+
+    @cached_property
+    def protected_headers(self) -> ProtectedHeaders:
+        """The headers that the upstream may trust or take a token from."""
+        return ProtectedHeaders(self.forward.names | self.token_headers)

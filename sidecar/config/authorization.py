@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from sidecar.config.headers import TOKEN, HeaderName, NewHeader, one_of_each
+from sidecar.authorization.header_names import folded
+from sidecar.config.headers import TAKEN_FOR_ONE, TOKEN, HeaderName, NewHeader, one_of_each
 from sidecar.config.rules import Rule
 from sidecar.config.section import Fault, Many, Matching, Maybe, NotEmpty, Section, Text
 
@@ -68,13 +69,22 @@ class Forward(Section):
 
     def contradictions(self) -> Iterator[Fault]:
         """A header gets one thing."""
-        taken: dict[str, str] = {}
-        for place, name in self._places():
-            if name in taken:
-                yield place, f"sets {name}, which {taken[name]} sets already; choose another header"
-            taken.setdefault(name, place[0])
+        taken: dict[str, tuple[str, str]] = {}
+        for place, name in self.places():
+            setting, other = taken.setdefault(folded(name), (place[0], name))
+            if setting == place[0]:
+                continue
+            if name == other:
+                yield place, f"sets {name}, which {setting} sets already; choose another header"
+            else:
+                yield (
+                    place,
+                    f"sets {name} and {setting} sets {other}, {TAKEN_FOR_ONE}; choose another "
+                    "header",
+                )
 
-    def _places(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def places(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Where each header is named, and its name."""
         for name in self.headers:
             yield ("headers", name), name
         for place, header in (
@@ -131,3 +141,15 @@ class Authorization(Section):
     """Where the client's address is taken from."""
     client_certificate: Literal["source", "x-forwarded-client-cert"] = "source"
     """Where the client's certificate is taken from; the header also, where the proxy sets it."""
+
+    def contradictions(self) -> Iterator[Fault]:
+        """A header that is set has no other spelling in which a token may come."""
+        sources = [one.header for one in self.token_from if one.header]
+        for place, name in self.forward.places():
+            for source in sources:
+                if source != name and folded(source) == folded(name):
+                    yield (
+                        ("forward", *place),
+                        f"sets {name} and token_from has {source}, {TAKEN_FOR_ONE}; choose "
+                        "another header",
+                    )

@@ -90,7 +90,8 @@ async def test_a_denial_has_no_body_where_none_is_wanted(tmp_path: Path) -> None
     [
         pytest.param({"x-forwarded-uri": ""}, "x-forwarded-uri", id="an empty URI"),
         pytest.param({"x-original-uri": "/public"}, "x-original-uri", id="two URIs"),
-        pytest.param({"x_jwt_subject": "mallory"}, "x_jwt_subject", id="a look-alike"),
+        pytest.param({"x_jwt.subject": "mallory"}, "x-jwt-subject", id="another spelling"),
+        pytest.param({"cookie": "a=\udcff"}, "cookie", id="a cookie that is not in UTF-8"),
         pytest.param({"x-original-url": "/orders"}, "x-original-url", id="no URL"),
     ],
 )
