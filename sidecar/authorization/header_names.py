@@ -30,7 +30,7 @@ def folded(name: str) -> str:
     return name.encode(errors="replace").translate(_FOLDED).decode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProtectedHeaders:
     """Headers that no client may send under another spelling; names in lower case."""
 

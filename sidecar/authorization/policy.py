@@ -76,7 +76,7 @@ class Forward:
         return frozenset(self.headers) | frozenset(self.label_headers) | single
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How requests are authorized."""
 
@@ -95,16 +95,20 @@ class Policy:
     """Whether `x-forwarded-client-cert` is the proxy's own word."""
     mark: object = field(default_factory=object, init=False, repr=False, compare=False)
     """Its own: what was answered by this policy is known by it."""
+    token_headers: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The headers that a token or its proof may stand in, in lower case."""
+    protected_headers: ProtectedHeaders = field(init=False, repr=False, compare=False)
+    """The headers that the upstream may trust or take a token from."""
 
-    @cached_property
-    def token_headers(self) -> frozenset[str]:
-        """The headers that a token or its proof may stand in, in lower case."""
-        names = {one.name for one in self.token_from if isinstance(one, HeaderSource)}
-        if any(isinstance(one, CookieSource) for one in self.token_from):
-            names.add("cookie")
-        return frozenset(names | {PROOF_HEADER})
+    def __post_init__(self) -> None:
+        token_headers = _token_headers(self.token_from)
+        object.__setattr__(self, "token_headers", token_headers)
+        protected = ProtectedHeaders(self.forward.names | token_headers)
+        object.__setattr__(self, "protected_headers", protected)
 
-    @cached_property
-    def protected_headers(self) -> ProtectedHeaders:
-        """The headers that the upstream may trust or take a token from."""
-        return ProtectedHeaders(self.forward.names | self.token_headers)
+
+def _token_headers(sources: tuple[Source, ...]) -> frozenset[str]:
+    names = {one.name for one in sources if isinstance(one, HeaderSource)}
+    if any(isinstance(one, CookieSource) for one in sources):
+        names.add("cookie")
+    return frozenset(names | {PROOF_HEADER})
