@@ -133,7 +133,8 @@ async def caddy(directory: Path, site: str) -> AsyncIterator[str]:
     """Caddy with a site that listens on port 80, which becomes a free one; gives its URL."""
     port = free_port()
     path = directory / "Caddyfile"
-    path.write_text(site.replace("\n:80 {", f"\nhttp://127.0.0.1:{port} {{"))
+    # For any host: an address in its place would be the only name that the site answers to.
+    path.write_text(site.replace("\n:80 {", f"\nhttp://:{port} {{\n\tbind 127.0.0.1"))
     async with process("caddy", "run", "--adapter", "caddyfile", "--config", str(path)) as child:
         url = f"http://127.0.0.1:{port}"
         await _until_answered(url, child)

@@ -15,7 +15,7 @@ from sidecar.api.about import about_http
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, authorize, denied
 from sidecar.authorization.denial import Denial
-from sidecar.authorization.forwarded import Undescribed, described, for_upstream
+from sidecar.authorization.forwarded import Undescribed, described, ensure_changeable, for_upstream
 from sidecar.authorization.http_request import MOST_HEADER_BYTES, HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
@@ -49,6 +49,7 @@ class Check:
 
     async def _decided(self, request: web.Request, policy: Policy) -> web.Response:
         asked = described(_headers(request))
+        ensure_changeable(asked, policy)
         outcome = (await self._authorized(asked, policy)).outcome
         if not isinstance(outcome, Admission):
             return _denied(outcome)

@@ -27,18 +27,18 @@ class Admission:
 
 
 def admit(
-    verified: Verified | None, forward: Forward, removal: Removal, sent_alike: Iterable[str] = ()
+    verified: Verified | None, forward: Forward, removal: Removal, spellings: Iterable[str] = ()
 ) -> Admission:
-    """The change to a request, of whose headers some are `alike`; None: it passes without a token.
+    """Return the change to a request; None: it passes without a token.
 
-    Every header named in `forward` is either set or removed: a client can't set it. So are those
-    that were sent and are alike.
+    Every header named in `forward` is either set or removed: a client can't set it. `spellings` are
+    headers of the request that an upstream may take for one of these; they are removed.
     """
     found = dict(_forwarded(verified, forward)) if verified else {}
     headers = {name: value for name, value in found.items() if _sendable(value)}
     left_out = tuple(found.keys() - headers.keys())
     names = forward.names
-    removed = names.union(sent_alike) - headers.keys()
+    removed = names.union(spellings) - headers.keys()
     if not forward.remove_token:
         return Admission(headers, tuple(sorted(removed)), left_out=left_out)
     rest = {name: value for name, value in removal.set_headers.items() if name not in removed}
@@ -48,21 +48,6 @@ def admit(
         removal.query_parameters,
         left_out,
     )
-
-
-def alike(forward: Forward, sent: Iterable[str]) -> tuple[str, ...]:
-    """Of the headers that were sent those that CGI and WSGI take for one that is forwarded.
-
-    To them `-` and `_` are the same.
-    """
-    taken = forward.names_with_hyphens
-    return tuple(
-        [name for name in sent if name in taken or ("_" in name and _hyphens(name) in taken)]
-    )
-
-
-def _hyphens(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _forwarded(verified: Verified, forward: Forward) -> Iterator[tuple[str, str]]:

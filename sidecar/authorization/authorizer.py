@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sidecar.authorization.admission import Admission, admit, alike
+from sidecar.authorization.admission import Admission, admit
 from sidecar.authorization.client import client_address
 from sidecar.authorization.credentials import Credential, Removal, find_credential, places, removal
 from sidecar.authorization.denial import Denial, deny
@@ -15,7 +15,7 @@ from sidecar.authorization.policy import Policy
 from sidecar.authorization.proof import find_proof
 from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules, is_one_host
 from sidecar.token.reason import Reason, Refused
-from sidecar.token.request import NO_PROOF, Demand, Proof, Refusal, Request, Verdict, Verified
+from sidecar.token.request import NO_PROOF, Demand, Proof, Refusal, Request, Verdict
 from sidecar.token.words import listed, quoted
 
 Decide = Callable[[Request], Awaitable[Verdict]]
@@ -47,6 +47,8 @@ class Asked:
     client_address: str
     credential: Credential
     proof: Proof
+    spellings: tuple[str, ...]
+    """Headers that an upstream may take for one that is protected; they are removed."""
 
     def question(self, policy: Policy) -> object | None:
         """What the answer depends on beside the token, as `VerifiedTokens.keep` wants it.
@@ -54,9 +56,9 @@ class Asked:
         None where the answer has something of this one request: a client could make up any number.
         """
         taken = self.credential.removal
-        if self.proof is not NO_PROOF or taken.query_parameters or taken.set_headers:
+        if self.proof is not NO_PROOF or self.spellings:
             return None
-        if alike(policy.forward, self.request.headers):
+        if taken.query_parameters or taken.set_headers:
             return None
         return policy.mark, self.rule.mark, taken.headers
 
@@ -70,6 +72,7 @@ async def authorize(request: HttpRequest, policy: Policy, decide: Decide) -> Ans
 def looked_at(request: HttpRequest, policy: Policy) -> Asked | Answer:
     """What is to be decided of a request, or the answer, where its token makes no difference."""
     try:
+        spellings = policy.protected_headers.other_spellings(request.headers)
         rule, path = _rule(request, policy)
     except Refused as refused:
         return denied(_refusal(refused), policy)
@@ -85,11 +88,11 @@ def looked_at(request: HttpRequest, policy: Policy) -> Asked | Answer:
         proof = find_proof(request, credential, policy.certificate_header_trusted)
     except Refused as refused:
         if rule.passage is Passage.OPTIONAL:
-            return _without_token(request, rule, policy)
+            return _without_token(request, rule, policy, spellings)
         return denied(_refusal(refused), policy, rule.name)
     if not credential.token and rule.passage in _NO_TOKEN_NEEDED:
-        return _without_token(request, rule, policy)
-    return Asked(request, rule, path, address, credential, proof)
+        return _without_token(request, rule, policy, spellings)
+    return Asked(request, rule, path, address, credential, proof, spellings)
 
 
 async def judged(asked: Asked, policy: Policy, decide: Decide) -> Answer:
@@ -98,26 +101,22 @@ async def judged(asked: Asked, policy: Policy, decide: Decide) -> Answer:
     verdict = await decide(_question(asked))
     if isinstance(verdict, Refusal):
         if rule.passage is Passage.OPTIONAL:
-            return _without_token(request, rule, policy)
+            return _without_token(request, rule, policy, asked.spellings)
         if verdict.reason is Reason.TOKEN_MISSING:
             looked = f"{verdict.message}; it is looked for in {places(policy.token_from)}"
             verdict = replace(verdict, message=looked)
         return denied(verdict, policy, rule.name)
-    return _admitted(verdict, asked.credential.removal, request, rule, policy)
+    outcome = admit(verdict, policy.forward, asked.credential.removal, asked.spellings)
+    return Answer(verdict, outcome, rule.name)
 
 
-def _without_token(request: HttpRequest, rule: Rule, policy: Policy) -> Answer:
+def _without_token(
+    request: HttpRequest, rule: Rule, policy: Policy, spellings: tuple[str, ...]
+) -> Answer:
     """The request passes; a token that counts as none goes no further."""
     is_optional = rule.passage is Passage.OPTIONAL
     taken = removal(request, policy.token_from) if is_optional else Removal()
-    return _admitted(None, taken, request, rule, policy)
-
-
-def _admitted(
-    verified: Verified | None, taken: Removal, request: HttpRequest, rule: Rule, policy: Policy
-) -> Answer:
-    outcome = admit(verified, policy.forward, taken, alike(policy.forward, request.headers))
-    return Answer(verified, outcome, rule.name)
+    return Answer(None, admit(None, policy.forward, taken, spellings), rule.name)
 
 
 def denied(refusal: Refusal, policy: Policy, rule: str = "") -> Answer:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
+from sidecar.authorization.header_names import folded
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.token.snapshot import Consumer
 from sidecar.token.words import quoted
@@ -104,7 +105,7 @@ class Bound:
             "host": request.host,
             "path": self._path,
             "query": _query(request.query),
-            "headers": {name: ",".join(values) for name, values in request.headers.items()},
+            "headers": _headers(request),
             "client_address": self._client_address,
             "client_certificate": {"names": list(request.client_certificate_names)},
         }
@@ -119,6 +120,20 @@ def _environment() -> tuple[Any, Any]:
             "needs the CEL runtime, which is not installed: pip install 'jwt-sidecar[cel]'"
         ) from None
     return cel, cel.NewEnv(variables=dict.fromkeys(_VARIABLES, cel.Type.DYN))
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    """Return name to values, joined by commas.
+
+    Other spellings of a name count as that name, as they may to the upstream: each name has the
+    values of all, and so has the spelling with hyphens.
+    """
+    by_form: dict[str, tuple[str, ...]] = {}
+    for name, values in request.headers.items():
+        form = folded(name)
+        by_form[form] = (*by_form.get(form, ()), *values)
+    found = {form: ",".join(values) for form, values in by_form.items()}
+    return {**found, **{name: found[folded(name)] for name in request.headers}}
 
 
 def _query(query: str) -> dict[str, Any]:

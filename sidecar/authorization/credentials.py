@@ -11,7 +11,13 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from sidecar.authorization.http_request import HttpRequest
-from sidecar.authorization.policy import CookieSource, HeaderSource, QuerySource, Source
+from sidecar.authorization.policy import (
+    PROOF_HEADER,
+    CookieSource,
+    HeaderSource,
+    QuerySource,
+    Source,
+)
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.request import Scheme
 
@@ -67,15 +73,6 @@ def places(sources: tuple[Source, ...]) -> str:
         _place(one)
         + (f' after "{one.prefix}"' if isinstance(one, HeaderSource) and one.prefix else "")
         for one in sources
-    )
-
-
-def removed_with_token(sources: tuple[Source, ...]) -> frozenset[str]:
-    """Headers that a token may stand in, in lower case."""
-    return frozenset(
-        one.name if isinstance(one, HeaderSource) else "cookie"
-        for one in sources
-        if not isinstance(one, QuerySource)
     )
 
 
@@ -151,8 +148,8 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
 
 def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     headers = tuple([one.name for one in found if isinstance(one, HeaderSource)])
-    if "dpop" in request.headers:
-        headers = (*headers, "dpop")
+    if PROOF_HEADER in request.headers:
+        headers = (*headers, PROOF_HEADER)
     parameters = _written(request, {one.name for one in found if isinstance(one, QuerySource)})
     cookies = {one.name for one in found if isinstance(one, CookieSource)}
     if not cookies:

@@ -11,9 +11,10 @@ from typing import Final
 
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.client import address_in
-from sidecar.authorization.credentials import removed_with_token
+from sidecar.authorization.header_names import folded
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import Policy
+from sidecar.token.reason import Refused
 
 Headers = Mapping[str, tuple[str, ...]]
 
@@ -104,33 +105,46 @@ def _source_address(headers: Headers) -> str:
     return address_in(values[-1].rpartition(",")[2]) if values else ""
 
 
-def for_upstream(admission: Admission, request: HttpRequest, policy: Policy) -> dict[str, str]:
-    """The headers of the answer, which the proxy is to give the upstream in place of the client's.
+def ensure_changeable(request: HttpRequest, policy: Policy) -> None:
+    """Raise Undescribed if the proxy can't be told of a change that a yes would need.
 
-    Of those that are forwarded and those that a token may stand in, each that the upstream is to
-    get; the proxy removes the rest of them. Raises Undescribed where the proxy could not.
+    To be called before anything is decided: a yes uses up a proof or a one-time token.
+    """
+    try:
+        spellings = policy.protected_headers.other_spellings(request.headers)
+    except Refused as refused:
+        raise Undescribed(refused.message) from refused
+    if spellings:
+        # Only its hyphenated form is named: a client can make up any number of others, each of
+        # which would be logged.
+        raise Undescribed(
+            f"a header was sent that upstreams may take for {folded(spellings[0])}, as its name "
+            "differs only in punctuation, and the proxy can't be told to remove it; remove it there"
+        )
+    for name in sorted(_resendable(policy)):
+        if any("\ufffd" in value for value in request.values(name)):
+            raise Undescribed(f"header {name} is not in UTF-8, so it can't be sent on; remove it")
+
+
+def for_upstream(admission: Admission, request: HttpRequest, policy: Policy) -> dict[str, str]:
+    """Return the headers of the answer, which the proxy gives the upstream for the client's.
+
+    Of those that are forwarded and those that a token or proof may stand in, each that the upstream
+    is to get; the proxy removes the rest of them. `ensure_changeable` holds for the request.
     """
     removed = frozenset(admission.remove_headers)
-    carriers = removed_with_token(policy.token_from) if policy.forward.remove_token else frozenset()
-    for name in sorted(removed - policy.forward.names - carriers):
-        raise Undescribed(
-            f"header {name} is taken for one that is forwarded where _ and - are the same, and "
-            "the proxy can't be told to remove it; remove it there"
-        )
     headers = dict(admission.set_headers)
-    for name in sorted(carriers - removed - headers.keys()):
+    for name in sorted(_resendable(policy) - removed - headers.keys()):
         if request.values(name):
-            headers[name] = _resent(name, request)
+            headers[name] = ("; " if name == "cookie" else ", ").join(request.values(name))
     if request.target.startswith("/"):
         headers[TARGET_HEADER] = _without(admission.remove_query_parameters, request.target)
     return headers
 
 
-def _resent(name: str, request: HttpRequest) -> str:
-    value = ("; " if name == "cookie" else ", ").join(request.values(name))
-    if "\ufffd" in value:
-        raise Undescribed(f"header {name} is not in UTF-8, so it can't be sent on; remove it")
-    return value
+def _resendable(policy: Policy) -> frozenset[str]:
+    """The headers that the proxy takes from the answer, whether or not a token was in them."""
+    return policy.token_headers if policy.forward.remove_token else frozenset()
 
 
 def _without(parameters: tuple[str, ...], target: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from sidecar.authorization.header_names import ProtectedHeaders
 from sidecar.authorization.path import Parameters
 from sidecar.authorization.rules import Rules
 
@@ -44,6 +45,8 @@ class CookieSource:
 
 Source = HeaderSource | QuerySource | CookieSource
 BEARER = HeaderSource("authorization", "Bearer ")
+PROOF_HEADER: Final = "dpop"
+"""Has the DPoP proof that comes with a token (RFC 9449, section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,6 @@ class Forward:
         single = {self.payload_header, self.consumer_header} - {""}
         return frozenset(self.headers) | frozenset(self.label_headers) | single
 
-    @cached_property
-    def names_with_hyphens(self) -> frozenset[str]:
-        """The same, written with `-` where they have `_`."""
-        return frozenset(name.replace("_", "-") for name in self.names)
-
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -100,3 +98,20 @@ class Policy:
     """What `;` in a path means to the upstream."""
     mark: object = field(default_factory=object, init=False, repr=False, compare=False)
     """Its own: what was answered by this policy is known by it."""
+    token_headers: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The headers that a token or its proof may stand in, in lower case."""
+    protected_headers: ProtectedHeaders = field(init=False, repr=False, compare=False)
+    """The headers that the upstream may trust or take a token from."""
+
+    def __post_init__(self) -> None:
+        token_headers = _token_headers(self.token_from)
+        object.__setattr__(self, "token_headers", token_headers)
+        protected = ProtectedHeaders(self.forward.names | token_headers)
+        object.__setattr__(self, "protected_headers", protected)
+
+
+def _token_headers(sources: tuple[Source, ...]) -> frozenset[str]:
+    names = {one.name for one in sources if isinstance(one, HeaderSource)}
+    if any(isinstance(one, CookieSource) for one in sources):
+        names.add("cookie")
+    return frozenset(names | {PROOF_HEADER})

@@ -6,12 +6,14 @@ from typing import Final
 from sidecar.authorization.client_certificate import certificate_sha256
 from sidecar.authorization.credentials import Credential
 from sidecar.authorization.http_request import HttpRequest
+from sidecar.authorization.policy import PROOF_HEADER
 from sidecar.token.reason import DpopError, Reason, Refused
 from sidecar.token.request import NO_PROOF, Proof, Scheme
 
 _AUTHORITY: Final = re.compile(r"[A-Za-z0-9._~%:\[\]-]+")
 """Nothing that would end it, so that a Host header can't bring a path of its own."""
-_SCHEMES: Final = frozenset({"http", "https"})
+_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
+"""Some proxies say `wss` of a WebSocket's handshake, which is an HTTPS request (RFC 6455)."""
 
 
 def find_proof(
@@ -23,7 +25,7 @@ def find_proof(
     """
     if not credential.token:
         return NO_PROOF
-    sent = request.values("dpop")
+    sent = request.values(PROOF_HEADER)
     # A proxy may have joined them, and no proof has a comma in it.
     if len(sent) > 1 or (sent and "," in sent[0]):
         raise Refused(

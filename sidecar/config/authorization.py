@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from sidecar.authorization.header_names import folded
 from sidecar.authorization.reachability import find_unreachable
-from sidecar.config.headers import TOKEN, HeaderName, NewHeader, one_of_each
+from sidecar.config.headers import TAKEN_FOR_ONE, TOKEN, HeaderName, NewHeader, one_of_each
 from sidecar.config.rules import Rule
 from sidecar.config.section import Fault, Many, Matching, Maybe, NotEmpty, Section, Text
 
@@ -69,13 +70,22 @@ class Forward(Section):
 
     def contradictions(self) -> Iterator[Fault]:
         """A header gets one thing."""
-        taken: dict[str, str] = {}
-        for place, name in self._places():
-            if name in taken:
-                yield place, f"sets {name}, which {taken[name]} sets already; choose another header"
-            taken.setdefault(name, place[0])
+        taken: dict[str, tuple[str, str]] = {}
+        for place, name in self.places():
+            setting, other = taken.setdefault(folded(name), (place[0], name))
+            if setting == place[0]:
+                continue
+            if name == other:
+                yield place, f"sets {name}, which {setting} sets already; choose another header"
+            else:
+                yield (
+                    place,
+                    f"sets {name} and {setting} sets {other}, {TAKEN_FOR_ONE}; choose another "
+                    "header",
+                )
 
-    def _places(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def places(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Where each header is named, and its name."""
         for name in self.headers:
             yield ("headers", name), name
         for place, header in (
@@ -144,7 +154,11 @@ class Authorization(Section):
     """Where the client's certificate is taken from; the header also, where the proxy sets it."""
 
     def contradictions(self) -> Iterator[Fault]:
-        """A rule that is never reached protects nothing."""
+        """Find rules that are never reached, and headers that are set and may hold a token."""
+        yield from self._unreachable_rules()
+        yield from self._ambiguous_headers()
+
+    def _unreachable_rules(self) -> Iterator[Fault]:
         for found in find_unreachable(rule.match.to_match() for rule in self.rules):
             rule, earlier = self.rules[found.rule], self.rules[found.hidden_by]
             if rule.name and "match" not in rule.model_fields_set:
@@ -159,3 +173,14 @@ class Authorization(Section):
                 f"is never reached: authorization.rules[{found.hidden_by}]{called} and the rules "
                 "before it match every request that it does; put it before them or remove it",
             )
+
+    def _ambiguous_headers(self) -> Iterator[Fault]:
+        sources = [one.header for one in self.token_from if one.header]
+        for place, name in self.forward.places():
+            for source in sources:
+                if source != name and folded(source) == folded(name):
+                    yield (
+                        ("forward", *place),
+                        f"sets {name} and token_from has {source}, {TAKEN_FOR_ONE}; choose "
+                        "another header",
+                    )

@@ -10,7 +10,7 @@ from sidecar.token.jwk import from_jwk, thumbprint
 from sidecar.token.key import Key, UnusableKey
 from sidecar.token.reason import DpopError, Reason, Refused
 from sidecar.token.request import Request
-from sidecar.token.uri import normalized_uri
+from sidecar.token.uri import handshake_uri, normalized_uri
 from sidecar.token.words import duration, kind, moment, quoted
 
 WINDOW: Final = 60.0
@@ -86,7 +86,9 @@ def _check_target(claims: Any, request: Request) -> None:
     if method != asked:
         raise _refused(f"its htm is {quoted(method)}, but the request's method is {quoted(asked)}")
     made_for = _normalized("its htu", _text(claims, "htu"))
-    target = _normalized("the request's target", request.proof.http_uri)
+    # Proxies and frameworks may say wss of a handshake. The proof itself must have the URI of the
+    # HTTP request (RFC 9449, section 4.2), which is never a ws or wss URI.
+    target = _normalized("the request's target", handshake_uri(request.proof.http_uri))
     if made_for != target:
         raise _refused(
             f"its htu is {quoted(made_for)}, but the request's target is {quoted(target)}"

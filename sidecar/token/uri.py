@@ -12,6 +12,8 @@ _AUTHORITY: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]@:]+)(?::[0-9]*)?")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_OF_HANDSHAKE: Final = {"ws": "http", "wss": "https"}
+"""The schemes of WebSockets, and those that their handshakes use (RFC 6455, section 3)."""
 
 
 def normalized_uri(uri: str) -> str:
@@ -32,6 +34,8 @@ def normalized_uri(uri: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError("it has a malformed host or port") from None
+    if parts.scheme in _OF_HANDSHAKE:
+        raise ValueError("it is a WebSocket's; write the http or https URI of its handshake")
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("it is no absolute http or https URI")
     if "@" in parts.netloc:
@@ -41,6 +45,12 @@ def normalized_uri(uri: str) -> str:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     standard = port in {None, _DEFAULT_PORTS[parts.scheme]}
     return f"{parts.scheme}://{host}{'' if standard else f':{port}'}{_path(parts.path)}"
+
+
+def handshake_uri(uri: str) -> str:
+    """Return the http or https URI that a WebSocket's handshake asks for; other URIs unchanged."""
+    scheme, separator, rest = uri.partition("://")
+    return f"{_OF_HANDSHAKE.get(scheme.lower(), scheme)}{separator}{rest}"
 
 
 def _path(path: str) -> str:

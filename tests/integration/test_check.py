@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, UnixConnector
 
 from tests.integration.test_envoy import CONFIGURATION, bearer, mint
+from tests.proofs import dpop, thumbprint
 from tests.running import Running, running
 
 CONFIGURED = (
@@ -90,7 +93,7 @@ async def test_a_denial_has_no_body_where_none_is_wanted(tmp_path: Path) -> None
     [
         pytest.param({"x-forwarded-uri": ""}, "x-forwarded-uri", id="an empty URI"),
         pytest.param({"x-original-uri": "/public"}, "x-original-uri", id="two URIs"),
-        pytest.param({"x_jwt_subject": "mallory"}, "x_jwt_subject", id="a look-alike"),
+        pytest.param({"x_jwt.subject": "mallory"}, "x-jwt-subject", id="another spelling"),
         pytest.param({"x-original-url": "/orders"}, "x-original-url", id="no URL"),
     ],
 )
@@ -103,6 +106,63 @@ async def test_what_leaves_a_doubt_is_400_also_with_a_token(
                 assert answer.status == 400
                 assert culprit in json.loads(await answer.text())["message"]
     assert len([one for one in caplog.messages if culprit in one]) == 1
+
+
+BOUND = mint(cnf={"jkt": thumbprint()})
+
+
+def with_proof(jti: str, htu: str = "https://shop.example.com/orders", **headers: str) -> Any:
+    proof = dpop(BOUND, htm="PUT", htu=htu, iat=int(time.time()), jti=jti)
+    return {**TRAEFIK, "authorization": f"DPoP {BOUND}", "dpop": proof, **headers}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "proven", "status"),
+    [
+        pytest.param("https", "https", 200, id="https"),
+        pytest.param("wss", "https", 200, id="as Traefik says of a WebSocket's handshake"),
+        pytest.param("ws", "http", 200, id="the same without TLS"),
+        pytest.param("wss", "http", 401, id="wss is not http"),
+        pytest.param("ws", "https", 401, id="ws is not https"),
+        pytest.param("wss", "wss", 401, id="a proof is for an HTTP request"),
+        pytest.param("ftp", "https", 401, id="another scheme"),
+    ],
+)
+async def test_a_proof_is_for_the_scheme_that_the_proxy_says(
+    tmp_path: Path, scheme: str, proven: str, status: int
+) -> None:
+    headers = with_proof("1", f"{proven}://shop.example.com/orders", x_forwarded_proto=scheme)
+    headers["x-forwarded-proto"] = headers.pop("x_forwarded_proto")
+    async with asking(tmp_path) as (client, _), client.get("/check", headers=headers) as answer:
+        assert answer.status == status
+        assert not {"authorization", "dpop"} & {name.lower() for name in answer.headers}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param("X.Jwt.Subject: mallory", id="another spelling"),
+        pytest.param("Cookie: a=\xff", id="a cookie that is not in UTF-8"),
+        pytest.param("X-Original-Method: GET", id="two methods"),
+    ],
+)
+async def test_what_is_400_is_no_decision_and_uses_no_proof_up(tmp_path: Path, odd: str) -> None:
+    headers = {"host": "sidecar", **with_proof("1"), "x-forwarded-proto": "https"}
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+    async def status(more: str = "") -> int:
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "http.sock"))
+        writer.write(f"GET /check HTTP/1.1\r\n{fields}{more}\r\n".encode("latin-1"))
+        line = await reader.readline()
+        writer.close()
+        return int(line.split()[1])
+
+    async with asking(tmp_path) as (_, one):
+        assert await status(f"{odd}\r\n") == 400
+        decisions = one.sidecar.engine.metrics.decisions
+        assert sum(decisions.values()) == 0
+        assert [await status(), await status()] == [200, 401]
+        assert (decisions["http", "corp", "OK"], sum(decisions.values())) == (1, 2)
 
 
 async def test_without_a_description_nothing_is_decided_on_the_question_itself(

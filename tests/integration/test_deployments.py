@@ -22,7 +22,7 @@ from tests.running import SECRET
 
 DEPLOY = Path("deploy")
 FORWARDED = {"x-jwt-subject", "x-jwt-roles", "x-jwt-payload", "x-consumer", "x-plan"}
-CARRIERS = {"authorization", "cookie"}
+CARRIERS = {"authorization", "cookie", "dpop"}
 
 
 def caddy_is_new() -> bool:

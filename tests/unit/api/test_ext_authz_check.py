@@ -13,10 +13,11 @@ from sidecar.authorization.policy import (
     CookieSource,
     Forward,
     ForwardedClaim,
+    HeaderSource,
     Policy,
     QuerySource,
 )
-from sidecar.authorization.rules import Match, Rule, Rules
+from sidecar.authorization.rules import Match, Passage, Rule, Rules
 from sidecar.engine import Engine
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
@@ -309,7 +310,8 @@ ASKED = [
     pytest.param(asked_of("/inside"), id="under a rule that denies the address"),
     pytest.param(asked_of("/named"), id="under a rule with a name"),
     pytest.param(asked_of("/", x_subject="mallory"), id="with a header that is forwarded"),
-    pytest.param(asked_of("/", underscored="x_subject"), id="with one that nearly is"),
+    pytest.param(asked_of("/", underscored="x_subject"), id="with another spelling of it"),
+    pytest.param(asked_of("/", underscored="x.subject"), id="with yet another"),
     pytest.param(asked_of(f"/?access_token={GOOD}"), id="also in the query"),
     pytest.param(asked_of("/", cookie=f"session={GOOD}"), id="also in the one cookie"),
     pytest.param(asked_of("/", cookie=f"session={GOOD}; a=1"), id="also in a cookie"),
@@ -328,6 +330,47 @@ async def test_what_is_answered_again_is_the_answer_to_just_that_request(
     for message in (first, then, first, then):
         fresh = Authorization(engine(), lambda: POLICY_WITH_RULES)
         assert await remembering.check(message, Call()) == await fresh.check(message, Call())
+
+
+@pytest.mark.parametrize("remove_token", [True, False])
+@pytest.mark.parametrize(
+    ("passage", "authorization"),
+    [
+        pytest.param(Passage.TOKEN, f"Bearer {GOOD}", id="a token is needed"),
+        pytest.param(Passage.OPTIONAL, f"Bearer {GOOD}", id="a good token where any will do"),
+        pytest.param(Passage.OPTIONAL, "Bearer a.b.c", id="a bad token where any will do"),
+        pytest.param(Passage.OPTIONAL, "Bearer", id="an empty one"),
+        pytest.param(Passage.ANONYMOUS, "Basic dTpw", id="no token where none is needed"),
+    ],
+)
+async def test_other_spellings_are_removed_on_every_rule(
+    passage: Passage, authorization: str, remove_token: bool
+) -> None:
+    policy = Policy(
+        (BEARER, HeaderSource("x-token")),
+        Rules([(Match(), Rule("rule 0", passage=passage))]),
+        replace(FORWARD.forward, remove_token=remove_token),
+    )
+    message = asked_raw(
+        ("authorization", authorization),
+        *((name, "mallory") for name in ("X.Subject", "x~subject", "x.Token", "x_other")),
+    )
+    http = message.attributes.request.http
+    http.method, http.host, http.path = "GET", "shop.example.com", "/"
+    answer = await checked(message, policy)
+    assert answer.WhichOneof("http_response") == "ok_response", answer
+    removed = set(answer.ok_response.headers_to_remove) - {"authorization", *policy.forward.names}
+    assert removed == {"x.subject", "x~subject", "x.token"}
+
+
+async def test_more_other_spellings_than_are_removed_are_refused() -> None:
+    marks = "!#$%&'*+.^_`|~"
+    names = [f"x{one}y{two}subject" for one in marks for two in marks]
+    policy = Policy(forward=Forward({"x-y-subject": ForwardedClaim("sub")}))
+    headers = [("authorization", f"Bearer {GOOD}"), *((name, "mallory") for name in names)]
+    answer = await checked(asked_raw(*headers), policy)
+    assert answer.denied_response.status.code == 403
+    assert "196 headers are other spellings" in answer.denied_response.body
 
 
 async def test_what_is_answered_again_is_not_decided_again(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.authorization.admission import Admission, admit, alike
+from sidecar.authorization.admission import Admission, admit
 from sidecar.authorization.credentials import Removal
 from sidecar.authorization.policy import Forward, ForwardedClaim
 from sidecar.token import base64url
@@ -201,25 +201,6 @@ def test_without_a_token_every_forwarded_header_is_removed() -> None:
         ("authorization", "x-consumer", "x-plan", "x-team", "x_plan"),
         ("access_token",),
     )
-
-
-@pytest.mark.parametrize(
-    ("forwarded", "sent", "is_alike"),
-    [
-        pytest.param("x-user-id", "x-user-id", True, id="the very same"),
-        pytest.param("x-user-id", "x_user_id", True, id="with underscores"),
-        pytest.param("x-user-id", "x-user_id", True, id="with one of them"),
-        pytest.param("x_user_id", "x-user-id", True, id="with hyphens"),
-        pytest.param("x_user_id", "x_user-id", True, id="with one of these"),
-        pytest.param("x-user-id", "x_user", False, id="another with an underscore"),
-        pytest.param("x-user-id", "x-user", False, id="another"),
-    ],
-)
-def test_headers_that_cgi_takes_for_one_that_is_forwarded(
-    forwarded: str, sent: str, is_alike: bool
-) -> None:
-    forward = Forward({forwarded: ForwardedClaim("sub")})
-    assert alike(forward, [sent]) == ((sent,) if is_alike else ())
 
 
 @pytest.mark.parametrize("remove_token", [True, False])

@@ -121,6 +121,30 @@ def test_an_expression_that_is_none_names_the_column(text: str, words: str) -> N
     assert words in str(invalid.value)
 
 
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        pytest.param(
+            {"x-tenant": ("blue",), "x.tenant": ("red",)},
+            'request.headers["x-tenant"] == "blue,red"',
+            id="beside the name with hyphens",
+        ),
+        pytest.param({"x_admin": ("1",)}, '"x-admin" in request.headers', id="alone"),
+        pytest.param(
+            {"x-a": ("1",), "x~a": ("2",)},
+            'request.headers["x~a"] == "1,2"',
+            id="under its own name",
+        ),
+        pytest.param({"x_a": ("1",)}, 'request.headers["x_a"] == "1"', id="as it was sent"),
+    ],
+)
+def test_a_header_has_what_was_sent_under_other_spellings(
+    sent: dict[str, tuple[str, ...]], text: str
+) -> None:
+    """As an upstream may see it."""
+    assert why_not(text, request=HttpRequest("GET", "h", "/", sent)) == ""
+
+
 def test_only_what_is_named_is_made() -> None:
     class Untouched(HttpRequest):
         @property

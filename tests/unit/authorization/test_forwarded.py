@@ -1,11 +1,18 @@
 """What a proxy says in headers, and what it is told."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.authorization.admission import Admission
-from sidecar.authorization.forwarded import Undescribed, described, for_upstream
+from sidecar.authorization.forwarded import (
+    Undescribed,
+    described,
+    ensure_changeable,
+    for_upstream,
+)
 from sidecar.authorization.http_request import HttpRequest
 from sidecar.authorization.policy import (
     BEARER,
@@ -257,6 +264,18 @@ def asked(target: str = "/a", **headers: str) -> HttpRequest:
             {"x-forwarded-uri": "/a"},
             id="the only parameter goes with its mark",
         ),
+        pytest.param(
+            Admission({}, ("authorization", "dpop")),
+            asked(authorization="DPoP t", dpop="p"),
+            {"x-forwarded-uri": "/a"},
+            id="the proof goes with the token",
+        ),
+        pytest.param(
+            Admission(),
+            asked(dpop="p"),
+            {"dpop": "p", "x-forwarded-uri": "/a"},
+            id="a proof without a token stays",
+        ),
         pytest.param(Admission(), asked("/a?"), {"x-forwarded-uri": "/a?"}, id="an empty query"),
         pytest.param(Admission(), asked("*"), {}, id="a target that is no path"),
     ],
@@ -287,14 +306,35 @@ def test_a_token_that_stays_is_not_spoken_of() -> None:
     assert for_upstream(Admission(), request, policy) == {"x-forwarded-uri": "/a"}
 
 
-@pytest.mark.parametrize("name", ["x_jwt_subject", "x-jwt_subject"])
-def test_what_is_taken_for_a_forwarded_header_and_can_not_be_removed_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("x_jwt_subject", "x-jwt-subject", id="underscores"),
+        pytest.param("x-jwt.subject", "x-jwt-subject", id="a dot"),
+        pytest.param("x~token", "x-token", id="a header that a token may stand in"),
+    ],
+)
+def test_another_spelling_that_the_proxy_can_not_remove_is_refused(name: str, meant: str) -> None:
     request = HttpRequest("GET", "a.example", "/a", {name: ("mallory",)})
-    admission = Admission({"x-jwt-subject": "alice"}, (name,))
-    with pytest.raises(Undescribed, match=f"^header {name} is taken for one that is forwarded"):
-        for_upstream(admission, request, POLICY)
+    with pytest.raises(
+        Undescribed, match=f"^a header was sent that upstreams may take for {meant}"
+    ):
+        ensure_changeable(request, POLICY)
 
 
-def test_what_can_not_be_sent_on_as_it_is_is_refused() -> None:
-    with pytest.raises(Undescribed, match=r"^header cookie is not in UTF-8"):
-        for_upstream(Admission(), asked(cookie="a=\ufffd"), POLICY)
+def test_a_name_that_is_no_token_is_refused() -> None:
+    request = HttpRequest("GET", "a.example", "/a", {"x-jwt-subject\0": ("mallory",)})
+    with pytest.raises(Undescribed, match=r"a character that no name may have"):
+        ensure_changeable(request, POLICY)
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "dpop", "x-token"])
+def test_what_can_not_be_sent_on_as_it_is_is_refused(name: str) -> None:
+    request = HttpRequest("GET", "a.example", "/a", {name: ("a=b", "a=\ufffd")})
+    with pytest.raises(Undescribed, match=f"^header {name} is not in UTF-8"):
+        ensure_changeable(request, POLICY)
+
+
+def test_what_the_proxy_leaves_as_it_is_may_be_anything() -> None:
+    request = asked(cookie="a=\ufffd", x_other="\ufffd")
+    ensure_changeable(request, replace(POLICY, forward=Forward(remove_token=False)))

@@ -26,6 +26,8 @@ def asked(target: str = "/a", host: str = "h", scheme: str = "https", *proto: st
             asked("/a", "h", "http", "https"), "https://h/a", id="where the proxy ends TLS"
         ),
         pytest.param(asked("/a", "h", "https", "http"), "http://h/a", id="where it adds TLS"),
+        pytest.param(asked("/a", "h", "http", "wss"), "wss://h/a", id="a WebSocket's handshake"),
+        pytest.param(asked("/a", "h", "ws"), "ws://h/a", id="the same, without TLS"),
         pytest.param(asked("/a", "h", "", "https"), "https://h/a", id="where only a header says"),
     ],
 )

@@ -102,6 +102,37 @@ def test_header_names_are_in_lower_case(folder: Folder) -> None:
             id="a header twice",
         ),
         pytest.param(
+            {"forward": {"headers": {"x-user-id": "a", "x_user.id": "b"}}},
+            [
+                "forward.headers: has headers x-user-id and x_user.id, which upstreams may take "
+                "for one, as they differ only in punctuation; remove one"
+            ],
+            id="a header in two spellings",
+        ),
+        pytest.param(
+            {"forward": {"headers": {"x-a": "a"}, "payload_header": "x_a"}},
+            [
+                "forward.payload_header: sets x_a and headers sets x-a, which upstreams may take "
+                "for one, as they differ only in punctuation; choose another header"
+            ],
+            id="a header for two things in two spellings",
+        ),
+        *(
+            pytest.param(
+                {"token_from": sources, "forward": {"headers": {"x_token": "a"}}},
+                [
+                    "forward.headers.x_token: sets x_token and token_from has x-token, which "
+                    "upstreams may take for one, as they differ only in punctuation; choose "
+                    "another header"
+                ],
+                id=f"a header that a token may stand in, in another spelling: {len(sources)}",
+            )
+            for sources in (
+                [{"header": "x-token"}],
+                [{"header": "x-token"}, {"header": "x_token"}],
+            )
+        ),
+        pytest.param(
             {"forward": {"headers": {"x a": "a"}}},
             [
                 'forward.headers["x a"]: must be the name of a header (RFC 9110, section 5.1); it '
@@ -133,6 +164,8 @@ def test_header_names_are_in_lower_case(folder: Folder) -> None:
                 "transfer-encoding",
                 "connection",
                 "x-envoy-original-path",
+                "x_envoy_original_path",
+                "content_length",
             )
         ),
         pytest.param(

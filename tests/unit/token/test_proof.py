@@ -86,6 +86,9 @@ def _thumbprint_by_the_book(jwk: dict[str, Any]) -> str:
         pytest.param({"htu": "https://evil.example/orders"}, ("evil",), id="another host"),
         pytest.param({"htu": "http://shop.example/orders"}, ("http://",), id="another scheme"),
         pytest.param({"htu": "/orders"}, ("no absolute",), id="a path alone"),
+        pytest.param(
+            {"htu": "wss://shop.example/orders"}, ("http or https URI",), id="a WebSocket's URI"
+        ),
         pytest.param({"htu": ""}, ("htu is empty",), id="an empty target"),
         pytest.param({"htu": 7}, ("htu is a number",), id="a target that is no string"),
         pytest.param({"iat": NOW - 61}, ("1 min 1 s ago", "1 min"), id="too old"),
@@ -149,6 +152,25 @@ def test_a_proof_may_have_16384_characters() -> None:
 )
 def test_a_target_is_compared_normalised_without_query_and_fragment(htu: str) -> None:
     assert_passes(judge(TOKEN, proof=proof(TOKEN, htu=htu)))
+
+
+@pytest.mark.parametrize(
+    ("htu", "target", "passes"),
+    [
+        pytest.param("https://h/a", "wss://h/a", True, id="wss is https"),
+        pytest.param("https://h/a", "WSS://h:443/a", True, id="in capitals, with its port"),
+        pytest.param("http://h/a", "ws://h:80/a", True, id="ws is http"),
+        pytest.param("http://h/a", "wss://h/a", False, id="wss is not http"),
+        pytest.param("https://h/a", "ws://h/a", False, id="ws is not https"),
+        pytest.param("wss://h/a", "wss://h/a", False, id="a proof is for an HTTP request"),
+    ],
+)
+def test_a_websockets_handshake_is_an_http_request(htu: str, target: str, passes: bool) -> None:
+    verdict = judge(TOKEN, proof=Proof(dpop(TOKEN, htu=htu), METHOD, target))
+    if passes:
+        assert_passes(verdict)
+    else:
+        assert_refused(verdict, Reason.PROOF_INVALID)
 
 
 @pytest.mark.parametrize(
