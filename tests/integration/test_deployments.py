@@ -419,6 +419,34 @@ async def test_caddy_asks_about_every_request(tmp_path: Path) -> None:
         assert len(arrived) == 1
 
 
+@pytest.mark.skipif(not caddy_is_new(), reason="needs Caddy 2.11.2, as above")
+async def test_caddy_sends_on_the_target_that_it_asked_about(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        port, arrived = await stack.enter_async_context(upstream())
+        check, asked = await stack.enter_async_context(upstream())
+        changes = {
+            "127.0.0.1:9192 {": f"127.0.0.1:{check} {{",
+            "127.0.0.1:8080": f"127.0.0.1:{port}",
+        }
+        site = replaced((DEPLOY / "caddy/Caddyfile").read_text(), changes)
+        url = await stack.enter_async_context(caddy(tmp_path, site))
+        host = url.removeprefix("http://")
+        for target in (
+            *("/a", "//a", "/a//b", "/a/../b", "/a/%2e%2e/b", "/a%2fb", "/a;x/b", "/a/..;/b"),
+            *("/a?x=1;y", "/a%3fb", "/a\\b", "/a%5cb", "/a%00b", "/a?", "/a??", "/%61", "/a+b%20c"),
+            *("/a{uri}b", "/a?x={http.request.header.X-Plan}", f"{url}/b"),
+        ):
+            arrived.clear()
+            asked.clear()
+            data = asking(target, "", SMUGGLED).replace(b"shop.example.com", host.encode())
+            assert (await send(url, data)).status == 200
+            (question,), (seen,) = asked, arrived
+            assert question.headers.getall("x-forwarded-uri") == [seen.target]
+            assert question.headers.getall("x-forwarded-method") == [seen.method]
+            assert question.headers.getall("x-forwarded-host") == [seen.headers["host"]] == [host]
+            assert "mallory" not in seen.target
+
+
 def shown(seen: Arrived) -> dict[str, str]:
     return {
         name.lower(): value
