@@ -9,7 +9,7 @@ _ADDRESS_MISMATCH: Final = 64
 
 
 def trusting(ca_file: str | None) -> ssl.SSLContext:
-    """For servers that this file, None: the system's certificates, vouches for.
+    """Make a context for servers that this file, None: the system's certificates, vouches for.
 
     A certificate names its server in subjectAltName alone: its common name does not count (RFC
     9525, section 2). Raises OSError if the file can't be read.
@@ -20,7 +20,7 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 
 
 def why_untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """What is wrong with the server's certificate, and what helps if it is the name."""
+    """Say what is wrong with the server's certificate, and what helps if it is the name."""
     if error.verify_code not in {_HOSTNAME_MISMATCH, _ADDRESS_MISMATCH}:
         return error.verify_message
     return (

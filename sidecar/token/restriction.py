@@ -37,7 +37,7 @@ class Restriction:
 
 
 def of_public_key(public_key: bytes) -> Restriction | None:
-    """What the DER of a public key says of it; None: nothing. Raises ValueError.
+    """Return what the DER of a public key says of it, None if nothing; raises ValueError.
 
     An RSAPublicKey (PKCS#1) has no place for an OID. It is told from a SubjectPublicKeyInfo by its
     form, as `cryptography` takes either under the label of the other.
@@ -47,13 +47,13 @@ def of_public_key(public_key: bytes) -> Restriction | None:
 
 
 def of_private_key(private_key_info: bytes) -> Restriction | None:
-    """What a PrivateKeyInfo (PKCS#8) says of its key; None: nothing. Raises ValueError."""
+    """Return what a PrivateKeyInfo (PKCS#8) says, None if nothing; raises ValueError."""
     _, algorithm, *_ = der.elements(der.only(private_key_info, der.SEQUENCE))
     return _of_algorithm(algorithm)
 
 
 def of_certificate(certificate: x509.Certificate) -> Restriction | None:
-    """What a certificate says of its subject's key; None: nothing. Raises ValueError.
+    """Return what a certificate says of its key, None if nothing; raises ValueError.
 
     Without keyUsage it says nothing. extendedKeyUsage is not looked at, as there is no purpose in
     it for JWS, and providers publish certificates for TLS. Nor is what only a certificate's chain
@@ -107,7 +107,7 @@ def _of_algorithm(element: der.Element) -> Restriction | None:
 
 
 def _pss_parameters(element: der.Element) -> tuple[str, str, int]:
-    """Hash, hash of MGF1 and least length of the salt (RFC 4055, section 3.1)."""
+    """Return hash, hash of MGF1 and least length of the salt (RFC 4055, section 3.1)."""
     tag, content = element
     fields = der.elements(content)
     tags = [number for number, _ in fields]

@@ -34,7 +34,7 @@ def from_private_pem(
 def read_private_pem(
     data: bytes, password: bytes | None, hint: str = ""
 ) -> tuple[Any, Restriction | None]:
-    """The private key of `cryptography` in PEM, and what its OID restricts it to.
+    """Read the private key in PEM, and what its OID restricts it to.
 
     The hint ends the message about a key that can't be read. Raises UnusableKey if the bytes
     are no private key, or two, or the password is wrong, missing or not needed.
@@ -58,7 +58,7 @@ def read_private_pem(
 
 
 def _restriction(data: bytes, password: bytes | None) -> Restriction | None:
-    """What the OID of an RSA key restricts it to. PKCS#1, the older form, has no place for one."""
+    """Read what the OID of an RSA key restricts it to. PKCS#1, the older form, has none."""
     if b"-----BEGIN RSA PRIVATE KEY-----" in data:
         return None
     try:
