@@ -48,19 +48,28 @@ class Ca:
             self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), NOW_IN_FORCE
         )
 
-    def certify(self, *sans: str, life: Life = NOW_IN_FORCE, key: Any = None) -> Certified:
+    def certify(
+        self, *sans: str, life: Life = NOW_IN_FORCE, key: Any = None, common_name: str = "party"
+    ) -> Certified:
         """A certificate with these subject alternative names, for this key or a new one."""
         names = x509.SubjectAlternativeName([_san(one) for one in sans]) if sans else None
-        return self._certify(key or ec.generate_private_key(ec.SECP256R1()), names, life)
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        return self._certify(key, names, life, common_name)
 
     def leaf(self) -> Certified:
         """A certificate which says that it is no CA's."""
         no_ca = x509.BasicConstraints(ca=False, path_length=None)
         return self._certify(ec.generate_private_key(ec.SECP256R1()), no_ca, NOW_IN_FORCE)
 
-    def _certify(self, key: Any, extension: x509.ExtensionType | None, life: Life) -> Certified:
+    def _certify(
+        self,
+        key: Any,
+        extension: x509.ExtensionType | None,
+        life: Life,
+        common_name: str = "party",
+    ) -> Certified:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Certified(self._sign(_name("party"), key, extension, life), pem)
+        return Certified(self._sign(_name(common_name), key, extension, life), pem)
 
     def _sign(
         self, subject: x509.Name, key: Any, extension: x509.ExtensionType | None, life: Life

@@ -5,12 +5,7 @@ import json
 import secrets
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sidecar.cli import DONE, CommandFailed
 from sidecar.keys.generated import generate_private_key
@@ -18,7 +13,7 @@ from sidecar.token import base64url
 from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
 from sidecar.token.jwk import public_jwk, thumbprint
 from sidecar.token.key import Key, UnusableKey, from_pem, from_public_key
-from sidecar.token.signing import from_private_key, published
+from sidecar.token.signing import from_private_key, published, read_private_pem
 from sidecar.token.words import names
 
 
@@ -49,7 +44,7 @@ def jwks(options: argparse.Namespace) -> int:
             raise CommandFailed(f"{path}: {error.strerror}") from error
         except UnusableKey as error:
             raise CommandFailed(f"{path}: {error.message}") from error
-        members.append({"kid": thumbprint(key), **public_jwk(key), "use": "sig"})
+        members.append({"kid": thumbprint(key), **public_jwk(key), **_algorithm(key), "use": "sig"})
     print(_jwks(members))
     return DONE
 
@@ -57,12 +52,15 @@ def jwks(options: argparse.Namespace) -> int:
 def _public_key(pem: bytes) -> Key:
     if b"PRIVATE KEY-----" not in pem:
         return from_pem(pem)
-    try:
-        return from_public_key(load_pem_private_key(pem, None).public_key())
-    except TypeError as error:
-        raise UnusableKey("it is encrypted; give its public key instead") from error
-    except ValueError as error:
-        raise UnusableKey("it is not a PEM private key of a known kind") from error
+    if b"ENCRYPTED" in pem:
+        raise UnusableKey("it is encrypted; give its public key instead")
+    private_key, restricted = read_private_pem(pem, None)
+    return from_public_key(private_key.public_key(), None, restricted)
+
+
+def _algorithm(key: Key) -> dict[str, str]:
+    """`alg` of a key that is not for every algorithm of its type: a JWK can say it by one alone."""
+    return {"alg": min(key.algorithms)} if key.restriction else {}
 
 
 def _jwks(members: list[dict[str, str]]) -> str:

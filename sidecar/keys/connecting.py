@@ -10,6 +10,7 @@ from sidecar.keys.answer import DownloadFailed, Outcome
 from sidecar.keys.resolver import Resolver
 from sidecar.keys.response import shown
 from sidecar.keys.trust import Trust
+from sidecar.tls_client import why_untrusted
 
 
 def session(resolver: Resolver, accept: str, connections: int = 0) -> aiohttp.ClientSession:
@@ -42,7 +43,7 @@ def trusted(trust: Trust, url: str, ca_file: Path | None) -> ssl.SSLContext | bo
 def cause(error: Exception) -> tuple[Outcome, str]:
     """What went wrong, without what the server sent, which messages of aiohttp quote."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Outcome.TLS, f"its TLS certificate is not trusted ({error.certificate_error})"
+        return Outcome.TLS, f"its TLS certificate is not trusted ({_why_untrusted(error)})"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return Outcome.TLS, f"no TLS connection ({error.os_error})"
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -57,6 +58,12 @@ def cause(error: Exception) -> tuple[Outcome, str]:
     if isinstance(error, aiohttp.InvalidURL):
         return Outcome.UNREACHABLE, "it is no URL"
     return Outcome.UNREACHABLE, str(error) or type(error).__name__
+
+
+def _why_untrusted(error: aiohttp.ClientConnectorCertificateError) -> str:
+    found = error.certificate_error
+    # It is CertificateError of the ssl module, which has been another name for this since 3.7.
+    return why_untrusted(found) if isinstance(found, ssl.SSLCertVerificationError) else str(found)
 
 
 def _strerror(error: OSError) -> str:

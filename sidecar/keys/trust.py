@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sidecar.config.stamps import Stamp, stamp
 from sidecar.keys.answer import DownloadFailed, Outcome
+from sidecar.tls_client import trusting
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +30,13 @@ class Trust:
         """
         if ca_file is None:
             if self._system is None:
-                self._system = ssl.create_default_context()
+                self._system = trusting(None)
             return self._system
         known = self._files.get(ca_file)
         state = stamp(str(ca_file))
         try:
             if known is None or state is None or known[0] != state:
-                known = (state, ssl.create_default_context(cafile=ca_file))
+                known = (state, trusting(str(ca_file)))
                 self._files[ca_file] = known
         except OSError as error:
             problem = f"{ca_file} {_problem(error)}"

@@ -16,6 +16,7 @@ from sidecar.config.redis import RedisUrl
 from sidecar.config.secrets import Secret
 from sidecar.config.store import Store as Setting
 from sidecar.state.redis_scripts import Script
+from sidecar.tls_client import trusting
 
 LONGEST_CONNECT: Final = 0.5
 """Seconds for a connection to one address."""
@@ -112,7 +113,7 @@ class _Login(CredentialProvider):
 
 def _trust_of(setting: Setting) -> ssl.SSLContext:
     """Whom to trust and who we are, as the files say now; raises OSError."""
-    context = ssl.create_default_context(cafile=setting.ca_file.path if setting.ca_file else None)
+    context = trusting(setting.ca_file.path if setting.ca_file else None)
     if setting.certificate_file and setting.private_key_file:
         context.load_cert_chain(setting.certificate_file.path, setting.private_key_file.path)
     return context

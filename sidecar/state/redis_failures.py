@@ -23,6 +23,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TimedOut
 
 from sidecar.state.redis_scripts import FORMAT, OTHER_FORMAT, PREFIX
+from sidecar.tls_client import why_untrusted
 
 _FORBIDDEN: Final = (
     f"its user may not do what the store does (NOPERM); give it ~{PREFIX}* &{PREFIX}* and the "
@@ -130,7 +131,7 @@ def _unreached(error: BaseException) -> str:
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its TLS certificate is not trusted ({cause.verify_message}); see store.ca_file"
+        return f"its TLS certificate is not trusted ({why_untrusted(cause)}); see store.ca_file"
     if isinstance(cause, ssl.SSLError):
         return (
             f"no TLS connection ({cause.reason or 'broken off'}); see whether it serves TLS on "

@@ -8,9 +8,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from sidecar.token import pem, restriction
 from sidecar.token.algorithms import ALGORITHMS, KINDS, SYMMETRIC, fitting
 from sidecar.token.kinds import MIN_RSA_BITS, Kind
 from sidecar.token.reason import Reason
+from sidecar.token.restriction import Restriction
 from sidecar.token.words import names
 
 _MAX_RSA_BITS: Final = 16384
@@ -54,6 +56,8 @@ class Key:
     """Every `alg` it may verify: what fits its type and curve, narrowed by its own `alg`."""
     material: Any = field(repr=False)
     """A public key of `cryptography`, or the bytes of an HMAC secret."""
+    restriction: Restriction | None = None
+    """What its file or certificate allows it for; counted in `algorithms` already."""
 
     def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
         """Whether the signature holds; False for an algorithm that is not this key's."""
@@ -71,7 +75,8 @@ class Key:
     def describe(self) -> str:
         """What the key is, for a sentence: `an EC key on P-256 for ES256`."""
         curve = f" on {self.curve}" if self.curve else ""
-        return f"an {self.type} key{curve} for {', '.join(sorted(self.algorithms))}"
+        why = f" alone ({self.restriction.cause})" if self.restriction else ""
+        return f"an {self.type} key{curve} for {', '.join(sorted(self.algorithms))}{why}"
 
 
 def from_secret(secret: bytes, algorithms: frozenset[str], key_id: str | None = None) -> Key:
@@ -94,9 +99,13 @@ def from_secret(secret: bytes, algorithms: frozenset[str], key_id: str | None = 
     return Key(key_id, "oct", None, algorithms, secret)
 
 
-def from_public_key(public_key: Any, key_id: str | None = None) -> Key:
+def from_public_key(
+    public_key: Any, key_id: str | None = None, restricted: Restriction | None = None
+) -> Key:
     """The key of a public key of `cryptography`, for every algorithm that fits it.
 
+    `restricted` is what its file or certificate leaves of these, if it says anything: the object
+    from `cryptography` itself has forgotten. Raises UnusableKey if it leaves nothing.
     Raises UnusableKey for a type or curve that no algorithm uses, for an RSA key of under 2048
     or over 16384 bits or with a public exponent that is even, under 3 or over 32 bits (a longer
     one only makes verifying slow), and for an Edwards point of small order, for which anyone can
@@ -107,23 +116,37 @@ def from_public_key(public_key: Any, key_id: str | None = None) -> Key:
         _check_rsa(public_key)
     if kind.type == "OKP":
         _check_edwards(public_key.public_bytes_raw())
-    return Key(key_id, kind.type, kind.curve, fitting(kind), public_key)
+    algorithms = fitting(kind)
+    if restricted:
+        algorithms &= restricted.algorithms
+        if not algorithms:
+            raise UnusableKey(restricted.cause)
+    return Key(key_id, kind.type, kind.curve, algorithms, public_key, restricted)
 
 
 def from_pem(data: bytes, key_id: str | None = None) -> Key:
     """The key in a PEM public key or the subject of a PEM certificate.
 
     Raises UnusableKey where the bytes hold neither, or a key that is unfit. The validity of
-    a certificate is not checked: it only carries the key.
+    a certificate is not checked: it only carries the key. What it and the key's OID restrict
+    the key to is kept.
     """
     try:
         # Beside a certificate too: what is taken for public is kept, and shown to who asks.
         if b"PRIVATE KEY-----" in data:
             raise UnusableKey("it has a private key; a public key or a certificate is needed")
         if b"-----BEGIN CERTIFICATE-----" in data:
-            return from_public_key(x509.load_pem_x509_certificate(data).public_key(), key_id)
-        return from_public_key(load_pem_public_key(data), key_id)
-    except (ValueError, UnsupportedAlgorithm) as error:
+            certificate = x509.load_pem_x509_certificate(data)
+            restricted = restriction.of_certificate(certificate)
+            return from_public_key(certificate.public_key(), key_id, restricted)
+        block = pem.first(data, pem.PUBLIC_KEYS)
+        public_key = load_pem_public_key(block.text)
+        is_rsa = isinstance(public_key, rsa.RSAPublicKey)
+        restricted = restriction.of_public_key(block.der()) if is_rsa else None
+        return from_public_key(public_key, key_id, restricted)
+    except UnsupportedAlgorithm as error:
+        raise UnusableKey("it is of a type that no JWS algorithm uses") from error
+    except ValueError as error:
         raise UnusableKey("it is neither a PEM public key nor a PEM certificate") from error
 
 

@@ -6,12 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from sidecar.token import pem, pkcs8, restriction
 from sidecar.token.algorithms import ALGORITHMS
 from sidecar.token.jwk import public_jwk, thumbprint
 from sidecar.token.key import UnusableKey, from_public_key
 from sidecar.token.key import from_secret as key_from_secret
+from sidecar.token.restriction import Restriction
 from sidecar.token.snapshot import Signer, SigningKey
 from sidecar.token.words import quoted
 
@@ -24,8 +27,23 @@ def from_private_pem(
     Raises UnusableKey where the bytes are no private key, the password is wrong, missing or
     not needed, or the key does not fit the algorithm. No message holds the key.
     """
+    private_key, restricted = read_private_pem(data, password, _seed_hint(algorithm))
+    return from_private_key(private_key, algorithm, key_id, restricted)
+
+
+def read_private_pem(
+    data: bytes, password: bytes | None, hint: str = ""
+) -> tuple[Any, Restriction | None]:
+    """Read the private key in PEM, and what its OID restricts it to.
+
+    The hint ends the message about a key that can't be read. Raises UnusableKey if the bytes
+    are no private key, or two, or the password is wrong, missing or not needed.
+    """
     if password == b"":
         raise UnusableKey("the password is empty")
+    if data.count(b"PRIVATE KEY-----") > 2:
+        # The OID that is read must be that of the key that is used.
+        raise UnusableKey("it has more than one private key; leave one in it")
     try:
         private_key = load_pem_private_key(data, password)
     except TypeError as error:
@@ -33,8 +51,29 @@ def from_private_pem(
             raise UnusableKey("the private key is encrypted and needs a password") from error
         raise UnusableKey("the private key is not encrypted; remove its password") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UnusableKey(_why_unreadable(data, error) + _seed_hint(algorithm)) from error
-    return from_private_key(private_key, algorithm, key_id)
+        raise UnusableKey(_why_unreadable(data, error) + hint) from error
+    if not isinstance(private_key, RSAPrivateKey):
+        return private_key, None
+    return private_key, _restriction(data, password)
+
+
+def _restriction(data: bytes, password: bytes | None) -> Restriction | None:
+    """Read what the OID of an RSA key restricts it to. PKCS#1, the older form, has none."""
+    if b"-----BEGIN RSA PRIVATE KEY-----" in data:
+        return None
+    try:
+        block = pem.first(data, pem.PRIVATE_KEYS)
+        info = block.der()
+        if block.label == pem.ENCRYPTED_PRIVATE_KEY:
+            info = pkcs8.decrypt(info, password or b"")
+        return restriction.of_private_key(info)
+    except pkcs8.UnknownEncryption as error:
+        raise UnusableKey(
+            "its encryption is of an old or rare kind, which hides whether the key is "
+            "for RSASSA-PSS alone; encrypt it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc"
+        ) from error
+    except ValueError as error:
+        raise UnusableKey("the algorithm of the private key can't be read") from error
 
 
 def _why_unreadable(data: bytes, error: Exception) -> str:
@@ -46,13 +85,15 @@ def _why_unreadable(data: bytes, error: Exception) -> str:
     return "it is not a PEM private key of a known kind"
 
 
-def from_private_key(private_key: Any, algorithm: str, key_id: str | None) -> SigningKey:
-    """The signing key of a private key of `cryptography`.
+def from_private_key(
+    private_key: Any, algorithm: str, key_id: str | None, restricted: Restriction | None = None
+) -> SigningKey:
+    """The signing key of a private key of `cryptography`, and what its OID restricts it to.
 
     Without a `key_id` it gets the thumbprint of its public half (RFC 7638). Raises
     UnusableKey where the key is too weak or does not fit the algorithm.
     """
-    public = from_public_key(private_key.public_key(), key_id)
+    public = from_public_key(private_key.public_key(), key_id, restricted)
     if algorithm not in public.algorithms:
         raise UnusableKey(f"{quoted(algorithm)} can't be signed with {public.describe()}")
     if public.key_id is None:

@@ -145,7 +145,8 @@ SPELLINGS = [
 @pytest.mark.parametrize("name", SPELLINGS)
 async def test_a_client_sets_no_header_under_another_spelling(stage: Stage, name: str) -> None:
     status, seen = await stage.get((name, "mallory"), (name, "eve"))
-    assert status == (400 if stage.refuses else 200)
+    # The Caddyfile removes names with an underscore before it asks.
+    assert status == (400 if stage.refuses and "_" not in name else 200)
     assert seen == {}
 
 

@@ -4,25 +4,36 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import pytest
 import yaml
 from yarl import URL
 
-from deploy.demo.stage import caddy, envoy, free_port, sidecar
+from deploy.demo.stage import caddy, envoy, free_port, nginx, sidecar
 from sidecar.config.load import load
 from tests.integration.test_envoy import mint
-from tests.raw_http import Arrived, upstream
+from tests.raw_http import Arrived, Response, send, upstream
 from tests.running import SECRET
 
 DEPLOY = Path("deploy")
 FORWARDED = {"x-jwt-subject", "x-jwt-roles", "x-jwt-payload", "x-consumer", "x-plan"}
 CARRIERS = {"authorization", "cookie", "dpop"}
+OTHER_WORDS: Final = {
+    *("x-original-url", "x-original-uri", "x-rewrite-url", "x-original-method"),
+    *("x-forwarded-uri", "x-forwarded-prefix", "x-forwarded-path", "x-forwarded-method"),
+    *("x-http-method", "x-http-method-override", "x-method-override"),
+}
+"""Headers in which a client may tell an upstream of another path or method."""
+SMUGGLED: Final = [
+    *((name, "mallory") for name in sorted(FORWARDED)),
+    *((name, "/mallory") for name in sorted(OTHER_WORDS)),
+]
 
 
 def caddy_is_new() -> bool:
@@ -115,15 +126,67 @@ def test_a_client_sets_no_header_that_the_sidecar_does(proxy: str) -> None:
     assert headers_of(proxy) == FORWARDED | CARRIERS
 
 
+@pytest.mark.parametrize("file", ["envoy/envoy.yaml", "compose/envoy.yaml"])
+def test_envoy_tells_the_upstream_of_no_other_path_or_method(file: str) -> None:
+    (found,) = documents(file)
+    manager = found["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+        "typed_config"
+    ]
+    assert set(manager["route_config"]["request_headers_to_remove"]) == OTHER_WORDS
+    assert manager["common_http_protocol_options"] == {
+        "headers_with_underscores_action": "DROP_HEADER"
+    }
+    assert manager["normalize_path"] is True
+    assert manager["merge_slashes"] is True
+    assert manager["path_with_escaped_slashes_action"] == "UNESCAPE_AND_REDIRECT"
+
+
+def test_so_do_traefik_and_apisix() -> None:
+    (traefik,) = documents("traefik/dynamic.yaml")
+    removed = traefik["http"]["middlewares"]["described-by-traefik"]["headers"]
+    assert {name.lower() for name in removed["customRequestHeaders"]} == {
+        *OTHER_WORDS,
+        "forwarded",
+    }
+    assert set(removed["customRequestHeaders"].values()) == {""}
+    (apisix,) = documents("apisix/apisix.yaml")
+    rewritten = apisix["routes"][0]["plugins"]["proxy-rewrite"]["headers"]
+    assert {name.lower() for name in rewritten["remove"]} == {*OTHER_WORDS, "forwarded"}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Envoy by deploy/envoy with a real sidecar and upstream."""
+
+    url: str
+    log: Path
+    arrived: list[Arrived]
+
+    async def ask(
+        self, target: str, token: str = "", headers: Iterable[tuple[str, str]] = ()
+    ) -> Response:
+        """The answer to a target that no client library would send."""
+        self.arrived.clear()
+        return await send(self.url, asking(target, token, headers))
+
+
+def asking(target: str, token: str, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    fields = [("host", "shop.example.com"), ("connection", "close"), *headers]
+    if token:
+        fields.append(("authorization", f"Bearer {token}"))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
 @asynccontextmanager
-async def deployed(directory: Path, address: str) -> AsyncIterator[tuple[str, Path]]:
-    """Envoy by deploy/envoy with a real sidecar and upstream: its URL, and its access log."""
+async def deployed(directory: Path, address: str) -> AsyncIterator[Deployed]:
+    """Envoy as it stands in deploy/envoy, but for addresses and the issuer's keys."""
     text = (DEPLOY / "envoy/jwt-sidecar.yaml").read_text()
     changes = {"unix:/run/jwt-sidecar/sidecar.sock": address, **OUR_ISSUER}
     (directory / "jwt-sidecar.yaml").write_text(replaced(text, changes) + AT_ONCE)
     log = directory / "access.log"
     async with AsyncExitStack() as stack:
-        port, _ = await stack.enter_async_context(upstream())
+        port, arrived = await stack.enter_async_context(upstream())
         await stack.enter_async_context(sidecar(directory / "jwt-sidecar.yaml"))
         pipe = "pipe: {path: /run/jwt-sidecar/sidecar.sock}"
         host, _, number = address.rpartition(":")
@@ -141,7 +204,7 @@ async def deployed(directory: Path, address: str) -> AsyncIterator[tuple[str, Pa
                 ),
             },
         )
-        yield await stack.enter_async_context(envoy(template, {})), log
+        yield Deployed(await stack.enter_async_context(envoy(template, {})), log, arrived)
 
 
 AT_ONCE = "shutdown: {drain: 0s, grace: 1s}\n"
@@ -167,12 +230,12 @@ async def test_envoy_decides_limits_and_logs_by_what_the_token_says(
     tmp_path: Path, transport: str
 ) -> None:
     address = "unix:sidecar.sock" if transport == "unix" else f"127.0.0.1:{free_port()}"
-    async with deployed(tmp_path, address) as (url, log), aiohttp.ClientSession() as client:
+    async with deployed(tmp_path, address) as one, aiohttp.ClientSession() as client:
 
         async def status(path: str, token: str = "") -> int:
             headers = {"authorization": f"Bearer {token}"} if token else {}
             async with client.get(
-                URL(url + path, encoded=True), headers=headers, allow_redirects=False
+                URL(one.url + path, encoded=True), headers=headers, allow_redirects=False
             ) as answer:
                 return answer.status
 
@@ -188,7 +251,7 @@ async def test_envoy_decides_limits_and_logs_by_what_the_token_says(
         assert await status("/reports/q3", ALICE) == 200
         assert await status("/reports/q3", BOB) == 403
         assert [await status("/orders", MALLORY) for _ in range(3)] == [200, 200, 429]
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    lines = [json.loads(line) for line in one.log.read_text().splitlines()]
     of_alice = {
         "method": "GET",
         "status": 200,
@@ -196,9 +259,122 @@ async def test_envoy_decides_limits_and_logs_by_what_the_token_says(
         "subject": "alice",
         "reason": None,
     }
-    assert {**of_alice, "rule": ""} in lines
-    assert {**of_alice, "rule": "admin"} in lines
+    assert {**of_alice, "rule": "users"} in lines
+    assert {**of_alice, "rule": "reports"} in lines
     assert [one["reason"] for one in lines].count("REASON_SCOPE_INSUFFICIENT") == 3
+
+
+ADMIN_PATHS = (
+    *("/admin", "/admin/", "/admin/users", "/admin;x/users", "/admin;/users", "/;/admin/users"),
+    *("/%61dmin/users", "/./admin/users", "//admin/users", "/x/../admin/users"),
+    *("/x/%2e%2e/admin/users", "/x/%2e%2e;/admin/users", "/x/..;/admin/users", "/admin%3b/users"),
+    *("/admin%3Bx/users", "/admin/.;/users", "/admin\\users", "/ready/../admin/users"),
+    *("/ready;/../admin/users", "/healthz/../admin/users", "/healthz/..;/admin/users"),
+)
+REPORT_PATHS = tuple(path.replace("admin", "reports") for path in ADMIN_PATHS)
+"""Targets that some upstream serves as /admin/users or /reports/users."""
+
+
+async def test_no_spelling_of_a_path_gets_around_a_rule_or_rbac(tmp_path: Path) -> None:
+    async with deployed(tmp_path, "unix:sidecar.sock") as one:
+        for target in (*ADMIN_PATHS, *REPORT_PATHS):
+            answer = await one.ask(target, BOB)
+            assert (target, answer.status in {307, 400, 403}) == (target, True)
+            assert one.arrived == []
+        for target in ("/admin", "/admin/users"):
+            assert (await one.ask(target, ADMIN)).status == 200
+        for target in ("/reports", "/reports/users", "/orders"):
+            assert (await one.ask(target, ALICE)).status == 200
+        assert (await one.ask("/orders", BOB)).status == 200
+
+
+async def test_what_envoy_answers_itself_reaches_no_upstream(tmp_path: Path) -> None:
+    async with deployed(tmp_path, "unix:sidecar.sock") as one:
+        assert (await one.ask("/ready")).status == 200
+        assert one.arrived == []
+        for target in ("/ready/", "/ready;x", "/READY", "/ready/x"):
+            assert (await one.ask(target)).status in {401, 403}
+            assert one.arrived == []
+
+
+async def test_envoys_upstream_gets_no_word_of_the_client_on_path_and_method(
+    tmp_path: Path,
+) -> None:
+    async with deployed(tmp_path, "unix:sidecar.sock") as one:
+        # Its sidecar knows no consumers, so nothing is forwarded of one.
+        sent = [pair for pair in SMUGGLED if pair[0] not in {"x-consumer", "x-plan"}]
+        folded = [(name.replace("-", "_"), value) for name, value in sent]
+        assert (await one.ask("/orders", ALICE, [*sent, *folded])).status == 200
+        (seen,) = one.arrived
+        assert "mallory" not in str(seen.headers)
+
+
+@asynccontextmanager
+async def nginx_deployed(directory: Path) -> AsyncIterator[tuple[str, list[Arrived]]]:
+    """nginx as it stands in deploy/nginx, but for addresses and the issuer's keys."""
+    changes = {"/run/jwt-sidecar": str(directory), **OUR_ISSUER}
+    text = replaced((DEPLOY / "nginx/jwt-sidecar.yaml").read_text(), changes)
+    (directory / "jwt-sidecar.yaml").write_text(text + AT_ONCE)
+    async with AsyncExitStack() as stack:
+        port, arrived = await stack.enter_async_context(upstream())
+        await stack.enter_async_context(sidecar(directory / "jwt-sidecar.yaml"))
+        changes = {"/run/jwt-sidecar": str(directory), "127.0.0.1:8080": f"127.0.0.1:{port}"}
+        site = replaced((DEPLOY / "nginx/jwt-sidecar.conf").read_text(), changes)
+        yield await stack.enter_async_context(nginx(directory, site)), arrived
+
+
+needs_nginx = pytest.mark.skipif(
+    shutil.which("nginx") is None, reason="needs nginx (Debian and Ubuntu: apt install nginx)"
+)
+
+
+@needs_nginx
+async def test_nginxs_upstream_gets_no_word_of_the_client_on_path_and_method(
+    tmp_path: Path,
+) -> None:
+    async with nginx_deployed(tmp_path) as (url, arrived):
+        arrived.clear()
+        folded = [(name.replace("-", "_"), value) for name, value in SMUGGLED]
+        more = [
+            *(("x-forwarded-host", "mallory"), ("x-forwarded-proto", "mallory")),
+            *(("x-forwarded-for", "192.0.2.1"), ("forwarded", "host=mallory")),
+        ]
+        headers = [*SMUGGLED, *folded, *more]
+        assert (await send(url, asking("/orders", ALICE, headers))).status == 200
+        (seen,) = arrived
+        assert "mallory" not in str(seen.headers)
+        assert seen.headers["x-forwarded-host"] == "shop.example.com"
+        assert seen.headers["x-forwarded-proto"] == "http"
+        assert seen.headers["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
+
+
+@needs_nginx
+@pytest.mark.parametrize(
+    ("target", "host", "said"),
+    [
+        pytest.param("/a", "shop.example.com", "shop.example.com", id="no port"),
+        pytest.param("/a", "shop.example.com:8443", "shop.example.com:8443", id="a port"),
+        pytest.param("/a", "SHOP.example.com:8443", "shop.example.com:8443", id="upper case"),
+        pytest.param("/a", "[::1]:8443", "[::1]:8443", id="IPv6"),
+        pytest.param("/a", "[::1]", "[::1]", id="IPv6 without a port"),
+        pytest.param("/a:1", "shop.example.com", "shop.example.com", id="a colon in the path"),
+        pytest.param("http://a.example:81/a", "b.example:82", "a.example:81", id="absolute"),
+        pytest.param("http://a.example/a", "b.example:82", "a.example", id="without a port"),
+        pytest.param("http://a.example/a:83/", "b.example:82", "a.example", id="in its path"),
+        pytest.param("http://a.example/?a=:83/", "b.example:82", "a.example", id="in its query"),
+        pytest.param("HTTP://a.example:81/", "b.example", "a.example:81", id="in upper case"),
+    ],
+)
+async def test_nginx_names_the_host_and_port_that_the_client_asked_for(
+    tmp_path: Path, target: str, host: str, said: str
+) -> None:
+    """As the upstream gets them too: a proof names the port, a rule the host."""
+    async with nginx_deployed(tmp_path) as (url, arrived):
+        arrived.clear()
+        data = asking(target, ALICE).replace(b"shop.example.com", host.encode())
+        assert (await send(url, data)).status == 200
+        (seen,) = arrived
+        assert seen.headers["host"] == seen.headers["x-forwarded-host"] == said
 
 
 @pytest.mark.skipif(
@@ -229,11 +405,13 @@ async def test_caddy_asks_about_every_request(tmp_path: Path) -> None:
         url = await stack.enter_async_context(caddy(tmp_path, site))
         client = await stack.enter_async_context(aiohttp.ClientSession())
         arrived.clear()
-        headers = [("authorization", f"Bearer {ALICE}"), *SMUGGLED]
+        folded = [(name.replace("-", "_"), value) for name, value in SMUGGLED]
+        headers = [("authorization", f"Bearer {ALICE}"), *SMUGGLED, *folded]
         async with client.post(f"{url}/orders?a=1", headers=headers, data=b"x") as answer:
             assert answer.status == 200
         (seen,) = arrived
         assert (seen.method, seen.target) == ("POST", "/orders?a=1")
+        assert "mallory" not in str(seen.headers)
         assert shown(seen) == {"x-jwt-subject": "alice", "x-jwt-payload": ALICE.split(".")[1]}
         async with client.get(f"{url}/orders", headers=SMUGGLED) as answer:
             assert answer.status == 401
@@ -241,10 +419,32 @@ async def test_caddy_asks_about_every_request(tmp_path: Path) -> None:
         assert len(arrived) == 1
 
 
-SMUGGLED = [
-    *((name, "mallory") for name in sorted(FORWARDED)),
-    *(("x-original-uri", "/healthz"), ("x-original-url", "http://h/"), ("x-forwarded-uri", "/")),
-]
+@pytest.mark.skipif(not caddy_is_new(), reason="needs Caddy 2.11.2, as above")
+async def test_caddy_sends_on_the_target_that_it_asked_about(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        port, arrived = await stack.enter_async_context(upstream())
+        check, asked = await stack.enter_async_context(upstream())
+        changes = {
+            "127.0.0.1:9192 {": f"127.0.0.1:{check} {{",
+            "127.0.0.1:8080": f"127.0.0.1:{port}",
+        }
+        site = replaced((DEPLOY / "caddy/Caddyfile").read_text(), changes)
+        url = await stack.enter_async_context(caddy(tmp_path, site))
+        host = url.removeprefix("http://")
+        for target in (
+            *("/a", "//a", "/a//b", "/a/../b", "/a/%2e%2e/b", "/a%2fb", "/a;x/b", "/a/..;/b"),
+            *("/a?x=1;y", "/a%3fb", "/a\\b", "/a%5cb", "/a%00b", "/a?", "/a??", "/%61", "/a+b%20c"),
+            *("/a{uri}b", "/a?x={http.request.header.X-Plan}", f"{url}/b"),
+        ):
+            arrived.clear()
+            asked.clear()
+            data = asking(target, "", SMUGGLED).replace(b"shop.example.com", host.encode())
+            assert (await send(url, data)).status == 200
+            (question,), (seen,) = asked, arrived
+            assert question.headers.getall("x-forwarded-uri") == [seen.target]
+            assert question.headers.getall("x-forwarded-method") == [seen.method]
+            assert question.headers.getall("x-forwarded-host") == [seen.headers["host"]] == [host]
+            assert "mallory" not in seen.target
 
 
 def shown(seen: Arrived) -> dict[str, str]:

@@ -12,7 +12,7 @@ from sidecar.commands import keys, tokens
 from sidecar.token.algorithms import ASYMMETRIC
 from sidecar.token.keyset import from_jwks
 from sidecar.token.signing import from_private_pem, sign
-from tests.authors import Author, author
+from tests.authors import VECTORS, Author, author
 from tests.tokens import mint
 
 EVERY = sorted(ASYMMETRIC)
@@ -58,6 +58,22 @@ def test_a_public_key_in_pem_gives_its_jwk_set(
     keys.jwks(Namespace(pem=[str(path)]))
     (key,) = from_jwks(json.loads(capsys.readouterr().out)).keys
     assert key.verify(algorithm, b"text", by.sign(b"text"))
+
+
+@pytest.mark.parametrize("name", ["rsa-pss", "rsa-pss-public"], ids=["private", "public"])
+def test_the_jwk_of_a_key_for_pss_alone_says_so(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A JWK has no other place for it, and without it others would take the key for RS256 too."""
+    keys.jwks(Namespace(pem=[str(VECTORS / "keys" / f"{name}.pem")]))
+    (member,) = json.loads(capsys.readouterr().out)["keys"]
+    assert (member["kty"], member["alg"]) == ("RSA", "PS256")
+
+
+def test_an_encrypted_private_key_gives_no_jwk_set() -> None:
+    path = str(VECTORS / "keys" / "rsa-pss-aes256.pem")
+    with pytest.raises(CommandFailed, match="encrypted; give its public key"):
+        keys.jwks(Namespace(pem=[path]))
 
 
 def test_an_unknown_algorithm_is_named_with_those_that_there_are() -> None:

@@ -1,3 +1,4 @@
+import ssl
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from aiohttp import web
 
 from sidecar.keys.answer import DownloadFailed, Outcome
 from sidecar.keys.download import Access, downloader
+from tests.identities import Ca
 from tests.unit.keys.certificates import Authority
 from tests.unit.keys.servers import Handler, http, raw
 
@@ -58,7 +60,34 @@ async def test_a_certificate_of_another_host(authority: Authority) -> None:
     async with http(hello, authority.server("127.0.0.2")) as url:
         problem = await failure(url, authority.ca_file)
     assert problem.startswith("URL can't be fetched: its TLS certificate is not trusted (")
-    assert "certificate is not valid for '127.0.0.1'" in problem
+    assert "certificate is not valid for '127.0.0.1': no subjectAltName in it has" in problem
+
+
+@pytest.mark.parametrize(
+    ("sans", "is_trusted"),
+    [
+        pytest.param(("localhost",), True, id="the host is one of its names"),
+        pytest.param((), False, id="no names"),
+        pytest.param(("spiffe://shop/keys",), False, id="a URI alone"),
+        pytest.param(("keys.example.com",), False, id="another host's name"),
+    ],
+)
+async def test_the_common_name_of_a_certificate_does_not_count(
+    tmp_path: Path, sans: tuple[str, ...], is_trusted: bool
+) -> None:
+    """RFC 9525, section 2. All of them have the host as common name."""
+    ca, ca_file = Ca(), tmp_path / "ca.pem"
+    ca_file.write_bytes(ca.certificate)
+    own = ca.certify(*sans, common_name="localhost")
+    own.write(tmp_path / "own.pem", tmp_path / "own.key")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own.pem", tmp_path / "own.key")
+    async with http(hello, context) as address:
+        url = address.replace("127.0.0.1", "localhost")
+        if is_trusted:
+            assert await body(url, ca_file) == b"hello"
+        else:
+            assert "no subjectAltName in it has this name" in await failure(url, ca_file)
 
 
 async def test_one_issuers_ca_file_serves_no_other_issuer(authority: Authority) -> None:

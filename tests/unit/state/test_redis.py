@@ -387,18 +387,19 @@ async def test_a_user_with_just_the_rights_that_are_documented(server: RedisServ
         await store.write(Write("keys", "a", None))
 
 
-def certify(directory: Path) -> None:
-    """A CA's certificate, and what it certifies: Redis's and ours."""
+def certify(directory: Path, *names: str) -> None:
+    """A CA's certificate, and what it certifies: Redis's, with these names, and ours."""
     ca = Ca()
     (directory / "ca.pem").write_bytes(ca.certificate)
-    for name, certified in (("redis", ca.certify(*HERE)), ("own", ca.certify("sidecar"))):
+    redis = ca.certify(*names, common_name="localhost")
+    for name, certified in (("redis", redis), ("own", ca.certify("sidecar"))):
         certified.write(directory / f"{name}.pem", directory / f"{name}.key")
 
 
 @contextmanager
-def tls_server(directory: Path) -> Iterator[RedisServer]:
+def tls_server(directory: Path, *names: str) -> Iterator[RedisServer]:
     """A Redis that asks for a certificate; its CA's and ours are beside it."""
-    certify(directory)
+    certify(directory, *(names or HERE))
     files = {"cert": "redis.pem", "key": "redis.key", "ca-cert": "ca.pem"}
     options = [part for name, file in files.items() for part in (f"--tls-{name}-file", file)]
     with redis_server(directory, *options, tls=True) as server:
@@ -438,12 +439,19 @@ async def test_redis_over_tls(
                 assert await store.put("keys", "a", b"1" * 100_000, ABSENT)
 
 
+async def test_the_common_name_of_redis_does_not_count(tmp_path: Path) -> None:
+    paths = {name: str(tmp_path / file) for name, file in (TRUST | OURS).items()}
+    with tls_server(tmp_path, "spiffe://shop/redis") as server:
+        async with redis_store(f"rediss://localhost:{server.port}", **paths) as store:
+            assert "no subjectAltName in it has this name" in store.problem
+
+
 async def test_certificates_that_were_replaced_are_read_again(tmp_path: Path) -> None:
     paths = {name: str(tmp_path / file) for name, file in (TRUST | OURS).items()}
     with tls_server(tmp_path) as server:
         async with redis_store(server.url, **paths) as store:
             server.kill()
-            certify(tmp_path)
+            certify(tmp_path, *HERE)
             server.start()
             await again(store)
 

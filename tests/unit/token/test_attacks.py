@@ -9,11 +9,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from sidecar.token.key import from_pem
 from sidecar.token.keyset import KeySet
 from sidecar.token.reason import Reason
 from sidecar.token.snapshot import Consumers, Issuer
 from tests.attacks import Attack, assert_fails, attack
-from tests.authors import ALL_ALGORITHMS, CORP, STRANGER, Author, author, key_set, rsa_key
+from tests.authors import (
+    ALL_ALGORITHMS,
+    CORP,
+    STRANGER,
+    VECTORS,
+    Author,
+    author,
+    key_set,
+    rsa_key,
+)
 from tests.tokens import (
     ABSENT,
     CLAIMS,
@@ -42,6 +52,11 @@ ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 OCT = {"kty": "oct", "k": encode(SECRET), "kid": "key-1"}
 
 RSA_CORP = issuer(keys=key_set(RSA))
+PSS = Author("PS256", rsa_key("rsa-pss"), None)
+PSS_CORP = issuer(
+    keys=KeySet((from_pem((VECTORS / "keys" / "rsa-pss-public.pem").read_bytes()),)),
+    algorithms=frozenset(ALL_ALGORITHMS),
+)
 EDWARDS_CORP = issuer(keys=key_set(EDWARDS))
 LAX = issuer(keys=key_set(RSA, CORP), algorithms=frozenset(ALL_ALGORITHMS))
 HMAC_CORP = issuer(keys=key_set(OCT), algorithms=frozenset({"HS256"}))
@@ -288,6 +303,20 @@ ON_SECRETS = [
 
 ON_KEYS = [
     attack(
+        "RS256 with a key for RSASSA-PSS",
+        "RFC 4055, 1.2",
+        lambda: mint(PSS.using("RS256")),
+        KEY,
+        PSS_CORP,
+    ),
+    attack(
+        "PS512 with a key for RSASSA-PSS with SHA-256",
+        "RFC 4055, 3.3",
+        lambda: mint(PSS.using("PS512")),
+        KEY,
+        PSS_CORP,
+    ),
+    attack(
         "the forger's key in jwk", "CVE-2018-0114", lambda: forged(jwk=STRANGER.jwk()), SIGNATURE
     ),
     attack(
@@ -524,6 +553,7 @@ def test_an_attack_fails(one: Attack) -> None:
         pytest.param(mint(RSA), RSA_CORP, id="RSA_CORP"),
         pytest.param(mint(EDWARDS), EDWARDS_CORP, id="EDWARDS_CORP"),
         pytest.param(mint(RSA), LAX, id="LAX"),
+        pytest.param(mint(PSS), PSS_CORP, id="PSS_CORP"),
         pytest.param(mint(STRANGER, iss=OTHER_ISS), OTHER, id="OTHER"),
         pytest.param(as_jack(JACK), BOTH, id="BOTH"),
     ],

@@ -54,12 +54,11 @@ def public_pem(key: Any) -> bytes:
 
 
 def der(tag: int, content: bytes) -> bytes:
-    length = len(content).to_bytes(2, "big")
-    return (
-        bytes([tag, 0x82]) + length + content
-        if len(content) > 127
-        else (bytes([tag, len(content)]) + content)
-    )
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
 
 
 def as_pem(label: bytes, data: bytes) -> bytes:
