@@ -77,6 +77,8 @@ def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
     _check_characters(path, target)
     segments = path.split("/")[1:]
     names = [_decode(segment, path) for segment in segments]
+    if any(name.endswith(" ") for name in names):
+        raise _refused(path, "has %20 at the end of a segment, which some servers leave out")
     _check_dots(names, segments, path)
     return _readings(path, parameters)
 

@@ -142,6 +142,8 @@ def test_no_client_needs_dot_segments_in_disguise(
         pytest.param("/%ed%a0%80", "not UTF-8", id="a surrogate"),
         pytest.param("/a%0d%0ab", "control character", id="a line break"),
         pytest.param("/a%c2%85b", "control character", id="a line break beyond ASCII"),
+        pytest.param("/a%20", "has %20 at the end", id="a space at the end"),
+        pytest.param("/a%20/b", "has %20 at the end", id="a space at the end of a segment"),
         pytest.param("/a#b", "fragment", id="a fragment"),
     ],
 )
