@@ -48,7 +48,7 @@ WAITED_SHARE: Final = 0.8
 """The part of a call's own time that it waits at most: the answer must be there before the caller
 gives up, as to some callers a deadline that has passed is a yes."""
 
-PROOF_HOLD: Final = 3600.0
+PROOF_HOLD: Final = 600.0
 """Seconds for which a wall clock must be ahead before used DPoP proofs are forgotten by it. Fewer
 than of a store: after a pause of the machine, each proof takes up room for as long."""
 

@@ -31,7 +31,8 @@ def _check_one_time(attempt: Attempt) -> None:
         raise Refused(
             Reason.STATE_UNAVAILABLE,
             "the token may have been used before: tokens that old are forgotten, and the clock of "
-            "the sidecar's machine was set back since; correct the clock",
+            "the sidecar's machine was set back since; correct the clock, or restart the sidecar "
+            "if the clock was ahead before",
         )
     raise Refused(
         Reason.REPLAYED,
