@@ -14,7 +14,7 @@ from bench.figures import verification
 from bench.work import AUDIENCE, ISSUER, SECRET, Tokens
 from sidecar.config.load import load
 from sidecar.config.snapshot import build
-from sidecar.token.dpop import REUSABLE
+from sidecar.steady import forget_nothing
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verified
 from sidecar.token.validator import validate
@@ -30,7 +30,7 @@ def operations(tokens: Tokens, configuration: Path) -> Mapping[str, Callable[[],
     token = tokens.new("RS256")
     public_key = tokens.private_keys["RS256"].public_key()
     snapshot = build(load(configuration, {}).settings, generated={})
-    request, now, used = Request(token), time.time(), ProofMemory(REUSABLE)
+    request, now, used = Request(token), time.time(), ProofMemory(forget_nothing)
     assert isinstance(validate(request, snapshot, now, used), Verified)
     return {
         verification("RS256"): _rs256(tokens),

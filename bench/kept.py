@@ -12,7 +12,7 @@ from bench.work import Tokens
 from sidecar.api.token_service import validate_response
 from sidecar.config.load import load
 from sidecar.config.snapshot import build
-from sidecar.token.dpop import REUSABLE
+from sidecar.steady import forget_nothing
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verdict, Verified
 from sidecar.token.seen import RefusedTokens, SeenTokens, VerifiedTokens, digest_of
@@ -26,7 +26,7 @@ def main(configuration: str) -> None:
     """Verifies and answers for tokens of the consumer, which are the quickest to make."""
     snapshot = build(load(configuration, {}).settings, generated={})
     seen = SeenTokens(VerifiedTokens(KEPT, 3600.0), RefusedTokens(1, 1.0))
-    used, tokens = ProofMemory(REUSABLE), Tokens()
+    used, tokens = ProofMemory(forget_nothing), Tokens()
     before = 0.0
     for number in range(KEPT + _WARM_UP):
         if number == _WARM_UP:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from sidecar.answering import Answers, WithFound
 from sidecar.decision_log import About, DecisionLog
 from sidecar.metrics import Metrics
+from sidecar.steady import SteadyClock
 from sidecar.token.again import Kept
-from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.outside import Outside, Question, Unanswered
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
@@ -47,6 +47,10 @@ MOST_WAITED: Final = 10.0
 WAITED_SHARE: Final = 0.8
 """The part of a call's own time that it waits at most: the answer must be there before the caller
 gives up, as to some callers a deadline that has passed is a yes."""
+
+PROOF_HOLD: Final = 600.0
+"""Seconds for which a wall clock must be ahead before used DPoP proofs are forgotten by it. Fewer
+than of a store: after a pause of the machine, each proof takes up room for as long."""
 
 CONCURRENT_CALLS: Final = 2000
 """Calls at work, where no setting says how many."""
@@ -124,8 +128,7 @@ class Engine:
         self.snapshot = snapshot
         self.key_sources: Mapping[str, KeySource] = {}
         self.answers = Answers({})
-        self.used_proofs: UsedProofs | None = ProofMemory(REUSABLE)
-        """None: they are remembered by `answers`, for several processes together."""
+        self.used_proofs: UsedProofs = ProofMemory(SteadyClock(now, clock, PROOF_HOLD))
         self.seen_tokens: SeenTokens | None = None
         """What is remembered of tokens; None: nothing."""
         self.refresh_tokens: RefreshTokens | None = None

@@ -37,11 +37,16 @@ log = logging.getLogger(__name__)
 class Generation:
     """One configuration, with the keys of this moment in `snapshot`.
 
-    `changed` is called whenever the snapshot is another one; `now` gives seconds since the epoch.
+    `changed` is called whenever the snapshot is another one; `now` gives seconds since the epoch,
+    `steady` such that never run ahead of monotonic time.
     """
 
     def __init__(
-        self, configuration: Configuration, changed: Callable[[], None], now: Callable[[], float]
+        self,
+        configuration: Configuration,
+        changed: Callable[[], None],
+        now: Callable[[], float],
+        steady: Callable[[], float],
     ) -> None:
         self.configuration = configuration
         self.settings = configuration.settings
@@ -59,6 +64,7 @@ class Generation:
         self._remote = {one.name: one for one in self.settings.issuers if one.keys.are_remote}
         self._changed = changed
         self._now = now
+        self._steady = steady
         self._hash = ""
         self._stack = AsyncExitStack()
         self._fetching: Fetching
@@ -142,7 +148,7 @@ class Generation:
             return
         from sidecar.state.refresh_tokens import RefreshTokens
 
-        self.refresh_tokens = RefreshTokens(store, self._now)
+        self.refresh_tokens = RefreshTokens(store, self._now, self._steady)
         for name in () if store.is_durable else names:
             log.warning(
                 "signer %s: without a store (setting store) its refresh tokens end with this "

@@ -30,11 +30,13 @@ from sidecar.engine import Engine
 from sidecar.generation import Generation
 from sidecar.operations import Operations
 from sidecar.readiness import Ending, Lack, MissingStore, missing
+from sidecar.state.clock_record import HOLD, kept
 from sidecar.state.counted import CountedStore
 from sidecar.state.following import remembering
 from sidecar.state.one_time import PROOFS, TOKENS, OneTimeUses
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
+from sidecar.steady import UNKNOWN, SteadyClock
 from sidecar.token.checks.one_time import OneTimeUse
 from sidecar.token.checks.proof import ProofUse
 from sidecar.token.outside import Question
@@ -59,12 +61,13 @@ class Sidecar:
     def __init__(self, configuration: Configuration, worker: Worker | None = None) -> None:
         """One of several processes, where `worker` says which."""
         self._worker = worker
-        self._generation = Generation(configuration, self._keys_changed, time.time)
+        self._steady = SteadyClock(time.time, time.monotonic, HOLD, UNKNOWN)
+        self._generation = self._next(configuration)
         self._watched = configuration.files
         self.engine = Engine(self._generation.snapshot, time.time, lambda: str(uuid.uuid4()))
         self.engine.seen_tokens = _memory(configuration.settings.cache)
         if configuration.settings.workers > 1:
-            self.engine.used_proofs = None
+            self.engine.used_proofs.shared = True
         self.engine.revoked = self._revoked = Revoked(secrets.token_hex())
         self.health = Health()
         self.listeners = Listeners(self._bind)
@@ -100,11 +103,18 @@ class Sidecar:
         settings = self._placed(self.configuration.settings)
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(
-                opened(lambda: self.configuration.settings.store)
+                opened(lambda: self.configuration.settings.store, self._steady)
             )
+            await stack.enter_async_context(kept(store, self._steady))
             self._store = CountedStore(store, self.engine.metrics.store_errors)
             self.engine.revocations = await stack.enter_async_context(
-                remembering(self._store, lambda: self.configuration.settings.store, self._revoked)
+                remembering(
+                    self._store,
+                    lambda: self.configuration.settings.store,
+                    self._revoked,
+                    time.time,
+                    self._steady,
+                )
             )
             if self._worker:
                 from sidecar.workers.siblings import telling
@@ -216,7 +226,7 @@ class Sidecar:
         old, settings = self._generation, self._placed(configuration.settings)
         if problem := unchangeable(fixed(old.settings), fixed(configuration.settings)):
             raise _CantChange(problem)
-        new = Generation(configuration, self._keys_changed, time.time)
+        new = self._next(configuration)
         try:
             await new.prepare(self._store, old)
             await self.listeners.prepare(settings.listeners)
@@ -244,6 +254,9 @@ class Sidecar:
         await self._http.change(settings.http)
         await self._set_health()
 
+    def _next(self, configuration: Configuration) -> Generation:
+        return Generation(configuration, self._keys_changed, time.time, self._steady)
+
     def _adopt(self, generation: Generation) -> None:
         """From here on calls are decided by it: one assignment, no wait in between."""
         self._generation = generation
@@ -258,8 +271,8 @@ class Sidecar:
 
     def _answers(self, generation: Generation) -> Answers:
         answerers: dict[type[Question[Any]], Answerer] = {
-            OneTimeUse: OneTimeUses(self._store, TOKENS),
-            ProofUse: OneTimeUses(self._store, PROOFS),
+            OneTimeUse: OneTimeUses(self._store, TOKENS, self._steady),
+            ProofUse: OneTimeUses(self._store, PROOFS, self._steady),
         }
         if generation.subjects:
             answerers[SubjectQuestion] = generation.subjects

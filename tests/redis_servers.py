@@ -16,6 +16,7 @@ from deploy.demo.stage import free_port
 from sidecar.config.store import Store
 from sidecar.config.surroundings import Surroundings
 from sidecar.state.redis import RedisStore
+from sidecar.steady import forget_nothing
 
 _AT_ONCE: Final = ("--repl-diskless-sync-delay", "0")
 MISSING: Final = "redis-server is not there; install it: apt-get install redis-server"
@@ -117,9 +118,11 @@ def redis_setting(url: str, **settings: Any) -> Store:
 
 
 @asynccontextmanager
-async def redis_store(url: str, **settings: Any) -> AsyncIterator[RedisStore]:
-    """A sidecar's view of the Redis at this URL."""
+async def redis_store(
+    url: str, steady: Any = forget_nothing, **settings: Any
+) -> AsyncIterator[RedisStore]:
+    """A sidecar's view of the Redis at this URL; what has expired by `steady` is removed."""
     setting = redis_setting(url, **settings)
     assert setting.url.redis
-    async with RedisStore.opened(setting.url.redis, lambda: setting) as store:
+    async with RedisStore.opened(setting.url.redis, lambda: setting, steady) as store:
         yield store

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.dpop import check_dpop
 from sidecar.token.outside import Question
@@ -33,8 +34,8 @@ NO_KEYS = replace(
 )
 BOUND = bound()
 PROOF = proof(BOUND)
-USED = ProofMemory(60.0)
-USED.add(check_dpop(Request(BOUND, proof=PROOF), thumbprint(), NOW, 0.0), NOW)
+USED = ProofMemory(forget_nothing)
+USED.add(check_dpop(Request(BOUND, proof=PROOF), thumbprint(), NOW, 0.0))
 REVOCABLE = mint(jti="1")
 NINE_KEYS = key_set(*(author("ES256", f"key-{number}", number) for number in range(9)))
 
@@ -366,7 +367,7 @@ REFUSALS: list[Any] = [
             BOUND,
             Reason.STATE_UNAVAILABLE,
             ("DPoP proofs", "can be remembered", "try again"),
-            request={"proof": PROOF, "used": ProofMemory(60.0, most=0)},
+            request={"proof": PROOF, "used": ProofMemory(forget_nothing, most=0)},
         ),
         id="no more proofs can be remembered",
     ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from sidecar.steady import forget_nothing
 from sidecar.token.claims import required_claims
 from sidecar.token.keyset import KeySet
 from sidecar.token.outside import NOTHING, Outside
@@ -144,7 +145,7 @@ def judge(
     if not any(isinstance(one, Issuer | Consumers) for one in parties):
         parties = (issuer(), *parties)
     asked = Request(token, claims=required_claims(claims or {}), **request)
-    used = ProofMemory(60.0) if used is None else used
+    used = ProofMemory(forget_nothing) if used is None else used
     explanation = explain(asked, world(*parties), now, used, outside, revoked)
     verdict = validate(asked, world(*parties), now, used, None, outside, revoked)
     assert_explains(explanation, verdict)

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,8 +16,6 @@ from sidecar.token.words import moment
 
 _POLLS: Final = 4
 """How often the store is looked at within `max_staleness`: one look may be late, or fail."""
-_JUMP: Final = 1.0
-"""Seconds by which a clock that was set back differs from one that runs a little slow."""
 _ANCHORS: Final = 1000
 """Of the records that were read last, so many are known by their names."""
 _MARGIN: Final = 5.0
@@ -32,13 +29,14 @@ async def remembering(
     store: Store,
     setting: Callable[[], Setting | None],
     revoked: Revoked,
-    now: Callable[[], float] = time.time,
+    now: Callable[[], float],
+    steady: Callable[[], float],
 ) -> AsyncIterator[Revocations]:
     """What makes revocations last; what others make is followed inside the block.
 
-    `setting` gives what is configured at the time.
+    `setting` gives what is configured at the time. What has ended by `steady`, which never runs
+    ahead of monotonic time, is forgotten.
     """
-    steady = SteadyClock(now, asyncio.get_running_loop().time)
     revocations = Revocations(store, revoked, steady)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(revocations.finish)
@@ -49,27 +47,11 @@ async def remembering(
         yield revocations
 
 
-class SteadyClock:
-    """Seconds since the epoch as the clock has them, but never further on than time has passed.
-
-    What is forgotten by it is not forgotten because a clock was wrong for a moment.
-    """
-
-    def __init__(self, now: Callable[[], float], monotonic: Callable[[], float]) -> None:
-        self._now = now
-        self._monotonic = monotonic
-        self._offset = now() - monotonic()
-
-    def __call__(self) -> float:
-        """The time."""
-        return min(self._now(), self._offset + self._monotonic())
-
-
 class Follower:
     """Keeps `revoked` up to date with the store, from the version that was read last.
 
-    `setting` gives what is configured of the store at the time. `steady` never runs ahead of the
-    time that passes; what has ended by it is forgotten.
+    `setting` gives what is configured of the store at the time. `now` is for what the log tells;
+    what has ended by `steady` is forgotten.
     """
 
     def __init__(
@@ -88,7 +70,6 @@ class Follower:
         self._steady = steady
         self._anchors: deque[Named] = deque(maxlen=_ANCHORS)
         self._asked = 0.0
-        self._offset = now() - self._loop.time()
         self._failures = 0
         self._late: asyncio.TimerHandle | None = None
         self._warned_of_newer = False
@@ -118,8 +99,6 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Reads what was written since; raises StoreFailed."""
-        if self._was_set_back():
-            self._anchors.clear()
         if not await self._read_from_anchor():
             log.warning("the store is not as it was: all revocations are read again")
             await self._read_behind(0)
@@ -145,13 +124,6 @@ class Follower:
         else:
             await self._store.wait(KIND, pause)
         await self.catch_up()
-
-    def _was_set_back(self) -> bool:
-        """Whether the clock was: the store hid what had expired by it, and is to be read again."""
-        offset = self._now() - self._loop.time()
-        back = offset < self._offset - _JUMP
-        self._offset = offset
-        return back
 
     async def _read_from_anchor(self) -> bool:
         """Whether what was read last is still there, so that nothing behind it is missed.

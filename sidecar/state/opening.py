@@ -9,16 +9,18 @@ from sidecar.state.store import Store, StoreFailed
 
 
 @asynccontextmanager
-async def opened(setting: Callable[[], Setting | None]) -> AsyncIterator[Store]:
+async def opened(
+    setting: Callable[[], Setting | None], steady: Callable[[], float]
+) -> AsyncIterator[Store]:
     """The store, closed after the block; in memory where none is configured.
 
     `setting` gives what is configured at the time: what it says of passwords and certificates may
-    change, where the store is may not. Raises StoreFailed where it can't be opened; but a Redis
-    that is away is waited for inside the block.
+    change, where the store is may not. What has expired by `steady` may be removed. Raises
+    StoreFailed where it can't be opened; but a Redis that is away is waited for inside the block.
     """
     first = setting()
     if first is None or not (first.url.path or first.url.redis):
-        yield MemoryStore()
+        yield MemoryStore(steady)
     elif first.url.redis is not None:
         try:
             from sidecar.state.redis import RedisStore
@@ -27,10 +29,10 @@ async def opened(setting: Callable[[], Setting | None]) -> AsyncIterator[Store]:
                 f"{first.url}: it needs the Python package redis; install jwt-sidecar with its "
                 "extra redis: jwt-sidecar[redis]"
             ) from missing
-        async with RedisStore.opened(first.url.redis, lambda: setting() or first) as redis:
+        async with RedisStore.opened(first.url.redis, lambda: setting() or first, steady) as redis:
             yield redis
     else:
         from sidecar.state.sqlite import SqliteStore
 
-        async with SqliteStore.opened(first.url.path) as file:
+        async with SqliteStore.opened(first.url.path, steady) as file:
             yield file

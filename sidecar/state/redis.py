@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio.connection import Connection
 from redis.exceptions import ResponseError
@@ -28,6 +28,7 @@ from sidecar.state.redis_scripts import (
 )
 from sidecar.state.signals import Signals
 from sidecar.state.store import Named, Record, Store, StoreFailed, Write
+from sidecar.steady import forget_nothing
 
 QUIET: Final = 5.0
 """Seconds without word of a change after which the connection is tried: one that was cut off is
@@ -35,8 +36,6 @@ silent, too."""
 FIRST_RETRY: Final = 0.1
 """Seconds until the connection that tells of changes is made anew; each further time twice as
 long, up to LONGEST_PAUSE, and spread by half, so that a fleet does not come in step."""
-_LEAST_READ: Final = 100
-"""Records that are asked for at once at least: those that have expired are passed over."""
 _STAYS: Final = b"-"
 _DAMAGED: Final = (
     "records are gone that it should have: keys were evicted or removed; set maxmemory-policy to "
@@ -49,14 +48,16 @@ log = logging.getLogger(__name__)
 class RedisStore(Store):
     """Records in Redis. Each call is one script there, and ends within LONGEST_CALL.
 
-    When they expire is by Redis's clock.
+    `steady` says what has expired, as for every store, and Redis's clock must agree: so neither a
+    Redis nor one of several sidecars with a wrong clock removes anything early.
     """
 
     is_durable = True
 
-    def __init__(self, url: RedisUrl, primary: Primary) -> None:
+    def __init__(self, url: RedisUrl, primary: Primary, steady: Callable[[], float]) -> None:
         self._url = url
         self._primary = primary
+        self._steady = steady
         self._signals = Signals()
         self._tried = asyncio.Event()
         self._open = asyncio.Event()
@@ -66,13 +67,16 @@ class RedisStore(Store):
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, url: RedisUrl, setting: Callable[[], Setting]
+        cls,
+        url: RedisUrl,
+        setting: Callable[[], Setting],
+        steady: Callable[[], float] = forget_nothing,
     ) -> AsyncIterator["RedisStore"]:
         """The store at this URL, after one try to reach it, which goes on inside the block.
 
         `setting` gives what the settings are at the time: passwords and certificates may change.
         """
-        store = cls(url, Primary(url, setting))
+        store = cls(url, Primary(url, setting), steady)
         listening = asyncio.create_task(store._listen())
         try:
             await store._tried.wait()
@@ -94,11 +98,8 @@ class RedisStore(Store):
     async def get(self, kind: str, name: str) -> Record | None:
         """The record, None where there is none."""
         keys = (FORMAT_KEY, kind_keys(kind)[0])
-        now, _, (value,) = _answer(await self._primary.run(GET, keys, name))
-        if value is None:
-            return None
-        record = _named(b"", value).record
-        return record if _is_there(record, now) else None
+        _, (value,) = await self._primary.run(GET, keys, name)
+        return None if value is None else _named(b"", value).record
 
     async def write(self, *writes: Write) -> bool:
         """Makes all of these changes, or none."""
@@ -106,7 +107,9 @@ class RedisStore(Store):
         keys = [key for kind in kinds for key in kind_keys(kind)]
         arguments = [part for one in writes for part in _written(one, kinds.index(one.kind) + 1)]
         made = await self._primary.run(
-            WRITE, (FORMAT_KEY, VERSION_KEY, *keys), CHANNEL, len(kinds), *kinds, *arguments
+            WRITE,
+            (FORMAT_KEY, VERSION_KEY, *keys),
+            *(CHANNEL, repr(self._steady()), len(kinds), *kinds, *arguments),
         )
         return bool(made)
 
@@ -130,19 +133,11 @@ class RedisStore(Store):
     async def _some(
         self, script: Script, keys: Sequence[str], after: str | int, limit: int
     ) -> tuple[Named, ...]:
-        """Passes over what has expired and was not swept yet."""
-        found: list[Named] = []
-        while True:
-            wanted = max(limit - len(found), _LEAST_READ)
-            now, names, values = _answer(await self._primary.run(script, keys, after, wanted))
-            there = [value for value in values if value is not None]
-            if len(there) < len(names):
-                raise self._primary.told(Damaged(_DAMAGED))
-            read = [_named(*one) for one in zip(names, there, strict=True)]
-            found += [one for one in read if _is_there(one.record, now)]
-            if len(read) < wanted or len(found) >= limit:
-                return tuple(found[:limit])
-            after = read[-1].name if script is PAGE else read[-1].record.version
+        names, values = await self._primary.run(script, keys, after, limit)
+        there = [value for value in values if value is not None]
+        if len(there) < len(names):
+            raise self._primary.told(Damaged(_DAMAGED))
+        return tuple(_named(*one) for one in zip(names, there, strict=True))
 
     async def _listen(self) -> None:
         """Hears what changes, for as long as the store is open, whatever happens to Redis."""
@@ -214,21 +209,11 @@ class RedisStore(Store):
             self._problem = str(failure)
 
 
-def _answer(answer: Any) -> tuple[float, list[bytes], list[bytes | None]]:
-    """Redis's time in seconds since the epoch, names, and records."""
-    seconds, microseconds, names, values = answer
-    return int(seconds) + int(microseconds) / 1e6, names, values
-
-
 def _named(name: bytes, value: bytes) -> Named:
     head, _, data = value.partition(b"\n")
     version, expiry = head.split(b" ")
     expire_time = None if expiry == _STAYS else float(expiry)
     return Named(name.decode(), Record(data, int(version), expire_time))
-
-
-def _is_there(record: Record, now: float) -> bool:
-    return record.expire_time is None or record.expire_time > now
 
 
 def _written(one: Write, kind: int) -> tuple[str | bytes | int, ...]:

@@ -46,12 +46,12 @@ def kind_keys(kind: str) -> tuple[str, str, str, str]:
 _BEGIN: Final = f"""
 local format = redis.call('GET', KEYS[1])
 if format and format ~= '{FORMAT}' then return redis.error_reply('{OTHER_FORMAT} ' .. format) end
-local time = redis.call('TIME')
 """
 
 # Every command is tried that the other scripts call: one that is not allowed would leave a write
 # half done, as scripts roll nothing back. On a replica the first of them fails.
 OPEN: Final = Script.of(f"""{_BEGIN}
+redis.call('TIME')
 redis.call('SET', KEYS[1], '{FORMAT}', 'NX')
 redis.call('HSET', KEYS[2], 'a', 'a')
 redis.call('HMGET', KEYS[2], 'a')
@@ -70,8 +70,8 @@ return 1
 def _reading(names: str) -> Script:
     return Script.of(f"""{_BEGIN}
 local names = {names}
-if #names == 0 then return {{time[1], time[2], names, names}} end
-return {{time[1], time[2], names, redis.call('HMGET', KEYS[2], unpack(names))}}
+if #names == 0 then return {{names, names}} end
+return {{names, redis.call('HMGET', KEYS[2], unpack(names))}}
 """)
 
 
@@ -82,7 +82,7 @@ PAGE: Final = _reading(
 CHANGES: Final = _reading(
     "redis.call('ZRANGEBYSCORE', KEYS[3], '(' .. ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])"
 )
-"""All three give the seconds and microseconds of Redis's clock, names, and records or nothing.
+"""All three give names, and records or nothing.
 
 KEYS: format, records of the kind, its names or versions. ARGV: name or version, limit.
 """
@@ -90,16 +90,15 @@ KEYS: format, records of the kind, its names or versions. ARGV: name or version,
 # A version is the time in microseconds where that is more than the last one and 1: so it rises
 # also where Redis was emptied. As a double it is exact until the year 2255.
 WRITE: Final = Script.of(f"""{_BEGIN}
-local now = time[1] + time[2] / 1000000
-local kinds = tonumber(ARGV[2])
-local first = 3 + kinds
+local time = redis.call('TIME')
+local now = math.min(time[1] + time[2] / 1000000, tonumber(ARGV[2]))
+local kinds = tonumber(ARGV[3])
+local first = 4 + kinds
 local function key(kind, part) return KEYS[2 + (kind - 1) * 4 + part] end
 local function version(kind, name)
   local record = redis.call('HGET', key(kind, 1), name)
   if not record then return '0' end
-  local found, expiry = string.match(record, '^(%d+) (%S+)\\n')
-  if expiry ~= '-' and tonumber(expiry) <= now then return '0' end
-  return found
+  return string.match(record, '^(%d+) ')
 end
 local function remove(kind, name)
   redis.call('HDEL', key(kind, 1), name)
@@ -132,13 +131,15 @@ redis.call('SET', KEYS[2], string.format('%.0f', last))
 for kind = 1, kinds do
   local over = redis.call('ZRANGEBYSCORE', key(kind, 4), '-inf', now, 'LIMIT', 0, {SWEPT})
   for _, name in ipairs(over) do remove(kind, name) end
-  redis.call('PUBLISH', ARGV[1], ARGV[2 + kind])
+  redis.call('PUBLISH', ARGV[1], ARGV[3 + kind])
 end
 return 1
 """)
 """Makes all changes, or none and gives 0.
 
-KEYS: format, version, then four of each kind. ARGV: channel, number of kinds, their names; then of
-each write the number of its kind, name, expected version or nothing, whether it stays or nothing,
-time of expiry or `-`, data.
+What has expired by Redis's clock and by the writer's is removed.
+
+KEYS: format, version, then four of each kind. ARGV: channel, the writer's clock, number of kinds,
+their names; then of each write the number of its kind, name, expected version or nothing, whether
+it stays or nothing, time of expiry or `-`, data.
 """

@@ -54,7 +54,8 @@ class Revocations(Protocol):
 class RefreshTokens:
     """The refresh tokens in one store.
 
-    `now` gives seconds since the epoch, `random` so many bytes that nobody can guess. Every method
+    `now` gives seconds since the epoch, `steady` such that never run ahead of monotonic time, and
+    `random` so many bytes that nobody can guess. Every method
     raises CallFailed with STORE_UNAVAILABLE where the store fails: then a token that was to be
     traded either was, and is given its answer again, or still is to be.
     """
@@ -63,10 +64,12 @@ class RefreshTokens:
         self,
         store: Store,
         now: Callable[[], float],
+        steady: Callable[[], float],
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._now = now
+        self._steady = steady
         self._random = random
 
     async def begin(
@@ -180,7 +183,7 @@ class RefreshTokens:
 
         Again for each call that finds the family so, as the first may have failed in between.
         """
-        revocation = latest_token(family, self._now())
+        revocation = latest_token(family, self._now(), self._steady())
         if revocation is not None:
             await revocations.revoke(revocation)
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
 
 from sidecar.state.store import ABSENT, Named, Record, Store, StoreFailed, Write
+from sidecar.steady import forget_nothing
 
 T = TypeVar("T")
 LONGEST_WAIT: Final = 5.0
@@ -48,10 +49,9 @@ _UPGRADES: Final = (
 )
 """What makes each version of the schema of the one before."""
 _READ: Final = "SELECT name, data, version, expire_time FROM record WHERE kind = ? AND "
-_THERE: Final = "(expire_time IS NULL OR expire_time > ?)"
-_GET: Final = f"{_READ} name = ? AND {_THERE} LIMIT ?"
-_PAGE: Final = f"{_READ} name > ? AND {_THERE} ORDER BY name LIMIT ?"
-_CHANGES: Final = f"{_READ} version > ? AND {_THERE} ORDER BY version LIMIT ?"
+_GET: Final = f"{_READ} name = ? LIMIT ?"
+_PAGE: Final = f"{_READ} name > ? ORDER BY name LIMIT ?"
+_CHANGES: Final = f"{_READ} version > ? ORDER BY version LIMIT ?"
 _SWEPT: Final = 100
 """Records that have expired and are removed with a write, at most."""
 _REMEDIES: Final = {
@@ -76,7 +76,7 @@ _PRIMARY: Final = 0xFF
 class SqliteStore(Store):
     """Records in a SQLite file in WAL mode, mode 0600. All calls run in one thread of their own.
 
-    `now` gives seconds since the epoch.
+    `steady` says what has expired, as for every store.
     """
 
     is_durable = True
@@ -86,17 +86,17 @@ class SqliteStore(Store):
         path: str,
         connection: sqlite3.Connection,
         executor: ThreadPoolExecutor,
-        now: Callable[[], float],
+        steady: Callable[[], float],
     ) -> None:
         self._path = path
         self._connection = connection
         self._executor = executor
-        self._now = now
+        self._steady = steady
 
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, path: str, now: Callable[[], float] = time.time
+        cls, path: str, steady: Callable[[], float] = forget_nothing
     ) -> AsyncIterator["SqliteStore"]:
         """The store in the file at this absolute path, made where there is none.
 
@@ -107,7 +107,7 @@ class SqliteStore(Store):
             loop = asyncio.get_running_loop()
             connection = await loop.run_in_executor(executor, _connect, path)
             try:
-                yield cls(path, connection, executor, now)
+                yield cls(path, connection, executor, steady)
             finally:
                 await loop.run_in_executor(executor, connection.close)
 
@@ -118,6 +118,7 @@ class SqliteStore(Store):
 
     async def write(self, *writes: Write) -> bool:
         """Makes all of these changes, or none."""
+        now = self._steady()  # here: the clock is not for the store's thread
 
         def write() -> bool:
             with _transaction(self._connection):
@@ -128,7 +129,7 @@ class SqliteStore(Store):
                 self._connection.execute(
                     "DELETE FROM record WHERE (kind, name) IN (SELECT kind, name FROM record "
                     "WHERE expire_time <= ? LIMIT ?)",
-                    (self._now(), _SWEPT),
+                    (now, _SWEPT),
                 )
                 return True
 
@@ -150,7 +151,7 @@ class SqliteStore(Store):
         self, statement: str, kind: str, value: str | int, limit: int
     ) -> tuple[Named, ...]:
         def read() -> tuple[Named, ...]:
-            rows = self._connection.execute(statement, (kind, value, self._now(), limit))
+            rows = self._connection.execute(statement, (kind, value, limit))
             return tuple(Named(name, Record(*record)) for name, *record in rows)
 
         return await self._run(read)
@@ -158,7 +159,7 @@ class SqliteStore(Store):
     def _is_as_expected(self, one: Write) -> bool:
         if one.expected_version is None:
             return True
-        row = self._connection.execute(_GET, (one.kind, one.name, self._now(), 1)).fetchone()
+        row = self._connection.execute(_GET, (one.kind, one.name, 1)).fetchone()
         return one.expected_version == (row[2] if row else ABSENT)
 
     def _write(self, one: Write) -> None:

@@ -26,7 +26,7 @@ class Record:
     version: int
     """Above 0. No two writes to one store ever give the same, and a later one gives a higher."""
     expire_time: float | None = None
-    """Seconds since the epoch from which on it is not there any more; None: it stays."""
+    """Seconds since the epoch after which the store may remove it; None: it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ class Write:
 class Store(ABC):
     """Records that several sidecars may share. Every method raises StoreFailed in bounded time.
 
-    A change is durable, where the store is, before its method returns.
+    A change is durable, where the store is, before its method returns. What has expired is there
+    until it is removed with a later write, by a clock that never runs ahead of monotonic time
+    (`SteadyClock`): most of these records refuse something, and a wall clock that is wrong for a
+    moment must not end that. A reader that wants less looks at the record's time itself.
     """
 
     is_durable: bool
@@ -91,8 +94,8 @@ class Store(ABC):
     async def changes(self, kind: str, after: int, limit: int) -> tuple[Named, ...]:
         """The first records of a kind with versions above `after`, in order of their versions.
 
-        At most `limit`, which is at most MOST_AT_ONCE. What was removed or has expired is not
-        among them. No write that was answered before is missed, whoever made it.
+        At most `limit`, which is at most MOST_AT_ONCE. What was removed is not among them. No
+        write that was answered before is missed, whoever made it.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from sidecar.token.jws import Jws
 from sidecar.token.key import Key
 from sidecar.token.outside import NOTHING, Outside, Question
-from sidecar.token.replay import UsedProofs
+from sidecar.token.replay import CheckedProof, UsedProofs
 from sidecar.token.request import Request
 from sidecar.token.revoked import Revoked
 from sidecar.token.seen import Seen, SeenTokens
@@ -26,6 +26,7 @@ class Attempt:
         "asks_outside",
         "audiences",
         "candidates",
+        "checked_proof",
         "consumer",
         "digest",
         "expire_time",
@@ -38,7 +39,6 @@ class Attempt:
         "outage",
         "outside",
         "party",
-        "proof_id",
         "request",
         "revoked",
         "rules",
@@ -57,7 +57,7 @@ class Attempt:
         request: Request,
         snapshot: Snapshot,
         now: float,
-        used_proofs: UsedProofs | None,
+        used_proofs: UsedProofs,
         seen_tokens: SeenTokens | None = None,
         outside: Outside = NOTHING,
         revoked: Revoked | None = None,
@@ -97,8 +97,8 @@ class Attempt:
         self.subject: SubjectAnswer
         """What a directory said of its subject; unset where none was asked."""
         self.scopes: tuple[str, ...]
-        self.proof_id: bytes | None
-        """Of the DPoP proof that was checked, None where none is needed."""
+        self.checked_proof: CheckedProof | None
+        """The DPoP proof that was checked, None where none is needed."""
 
     def answer(self, question: Question[T]) -> T:
         """What is known outside at this moment; raises Unanswered where it isn't."""

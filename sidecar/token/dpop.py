@@ -9,6 +9,7 @@ from sidecar.token.claims import time_of
 from sidecar.token.jwk import from_jwk, thumbprint
 from sidecar.token.key import Key, UnusableKey
 from sidecar.token.reason import DpopError, Reason, Refused
+from sidecar.token.replay import CheckedProof
 from sidecar.token.request import Request
 from sidecar.token.uri import handshake_uri, normalized_uri
 from sidecar.token.words import duration, kind, moment, quoted
@@ -17,25 +18,23 @@ WINDOW: Final = 60.0
 """Seconds after its `iat` in which a proof is accepted, clock skew apart."""
 MOST_SKEW: Final = 60.0
 """Of the issuer's clock skew, so many seconds count for a proof."""
-REUSABLE: Final = WINDOW + 2 * MOST_SKEW
-"""Seconds in which a proof could be accepted twice: so long it must be remembered."""
 _LONGEST_ID: Final = 1024
 _LONGEST_PROOF: Final = 16 * 1024
 _DEPTH: Final = 8
 
 
-def check_dpop(request: Request, bound_to: str, now: float, clock_skew: float) -> bytes:
+def check_dpop(request: Request, bound_to: str, now: float, clock_skew: float) -> CheckedProof:
     """Checks the request's DPoP proof as RFC 9449, section 4.3 says; times in seconds.
 
-    `bound_to` is the thumbprint of the token's key (RFC 7638). Gives a digest of that key and the
-    proof's `jti`: the same for the same proof only. Raises Refused with PROOF_INVALID. Not checked
-    here: that the proof was not used before.
+    `bound_to` is the thumbprint of the token's key (RFC 7638). The proof is known by a digest of
+    that key and its `jti`. Raises Refused with PROOF_INVALID. Not checked here: that the proof was
+    not used before.
     """
     proof = _parse(request.proof.dpop)
     key = _key(proof, bound_to)
     claims = proof.unverified_claims
     _check_target(claims, request)
-    _check_times(claims, now, min(clock_skew, MOST_SKEW))
+    made = _check_times(claims, now, min(clock_skew, MOST_SKEW))
     digest = hashlib.sha256(request.token.encode("ascii")).digest()
     if _text(claims, "ath") != base64url.encode(digest).decode():
         raise _refused("its ath is not the hash of this token: it was made for another one")
@@ -44,7 +43,8 @@ def check_dpop(request: Request, bound_to: str, now: float, clock_skew: float) -
         raise _refused(f"its jti has more than {_LONGEST_ID} characters")
     if not key.verify(proof.algorithm, proof.signing_input, proof.signature):
         raise _refused("its signature does not hold with the key in its header")
-    return hashlib.sha256(f"{bound_to} {token_id}".encode()).digest()[:16]
+    proof_id = hashlib.sha256(f"{bound_to} {token_id}".encode()).digest()[:16]
+    return CheckedProof(proof_id, bound_to, made + WINDOW + MOST_SKEW)
 
 
 def _parse(text: str) -> jws.Jws:
@@ -103,8 +103,11 @@ def _normalized(what: str, uri: str) -> str:
         raise _refused(f"{what} can't be compared: {error}") from None
 
 
-def _check_times(claims: Any, now: float, clock_skew: float) -> None:
-    """Its age, and what any JWT may say of its own time (RFC 7519, sections 4.1.4 and 4.1.5)."""
+def _check_times(claims: Any, now: float, clock_skew: float) -> float:
+    """Its age, and what any JWT may say of its own time (RFC 7519, sections 4.1.4 and 4.1.5).
+
+    Returns when it was made.
+    """
     made, start, end = (_time(claims, name) for name in ("iat", "nbf", "exp"))
     allowed = f"clock skew allowed {duration(clock_skew)}"
     if made is None:
@@ -122,6 +125,7 @@ def _check_times(claims: Any, now: float, clock_skew: float) -> None:
         raise _refused(f"it is valid only from {moment(start)} (nbf); {allowed}")
     if end is not None and now >= end + clock_skew:
         raise _refused(f"it expired {duration(now - end)} ago, at {moment(end)}; {allowed}")
+    return made
 
 
 def _time(claims: Any, name: str) -> float | None:

@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from sidecar.token.refresh_family import Family
 
 
-def latest_token(family: "Family", now: float) -> Revocation | None:
+def latest_token(family: "Family", now: float, steady: float) -> Revocation | None:
     """What revokes the latest access token of a family; None where it has expired everywhere.
 
-    It counts whether or not the signer's tokens pass here: others on the same store may take them.
+    That is said by `steady`, since `now` may be ahead for a moment. It counts whether or not the
+    signer's tokens pass here: others on the same store may take them.
     """
     revocation = referred_token(family.issuer, family.token_id, family.token_expire_time, now)
     end = revocation.expire_time
-    return None if end is not None and end <= now else revocation
+    return None if end is not None and end <= steady else revocation
 
 
 def check_subject(family: "Family", revoked: Revoked) -> None:

@@ -11,12 +11,16 @@ Times are seconds since the epoch.
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.reason import CallFailed, ErrorReason, Reason, Refused
 from sidecar.token.refresh_token import RefreshToken
 from sidecar.token.snapshot import Refreshing, Signer, Snapshot
 from sidecar.token.words import duration, listed, moment, quoted
+
+_CLOCKS_APART: Final = 60.0
+"""Seconds by which the clocks of sidecars that share a store may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +128,12 @@ def decide(
     if not is_current:
         if used is None or not hmac.compare_digest(token.digest, used.digest):
             return Replay("this refresh token was used before")
-        if now >= used.use_time + rules.grace:
+        # A use that lies far in the future was made by a clock that was wrong then, or is now.
+        if not -_CLOCKS_APART <= now - used.use_time < rules.grace:
+            when = "ago" if now >= used.use_time else "in the future, as a clock is or was wrong"
             return Replay(
-                f"this refresh token was used {duration(now - used.use_time)} ago; its answer is "
-                f"given again for {duration(rules.grace)}"
+                f"this refresh token was used {duration(now - used.use_time)} {when}; its answer "
+                f"is given again for {duration(rules.grace)}"
             )
     _check_not_expired(family, rules, now)
     order = _ordered(family.grant, signer, scopes, now)

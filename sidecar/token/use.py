@@ -13,6 +13,8 @@ class Use(Enum):
     AGAIN = 2
     UNKNOWN = 3
     """The store does not answer."""
+    FORGOTTEN = 4
+    """It may have been used so long ago that this is not known any more: a clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,12 @@ _LACKING: Final = {
     "key": "its signature was not verified",
     "issue_time": "iat could not be read",
     "expire_time": "exp could not be read",
-    "proof_id": "no proof holds",
+    "checked_proof": "no proof holds",
 }
+
+
+_NO_PROOFS: Final = ProofMemory(lambda: 0.0, most=0)
+"""For checks that use none."""
 
 
 class Outcome(Enum):
@@ -101,18 +105,18 @@ def validate(
     request: Request,
     snapshot: Snapshot,
     now: float,
-    used_proofs: UsedProofs | None,
+    used_proofs: UsedProofs,
     seen_tokens: SeenTokens | None = None,
     outside: Outside = NOTHING,
     revoked: Revoked | None = None,
 ) -> Verdict:
     """Whether this token may pass at this moment (seconds since the epoch).
 
-    A DPoP proof is remembered in `used_proofs` where everything else holds; None: `outside` knows
-    which were used, and remembers this one when it is asked. In `seen_tokens` is remembered what
-    the token says and whether its signature holds. Raises CallFailed with NOT_CONFIGURED
-    where the request names an issuer that is not there, and Unanswered where `outside` lacks an
-    answer.
+    A DPoP proof is remembered in `used_proofs` where everything else holds. If these are shared,
+    `outside` knows all that were used, and remembers this one when it is asked. In `seen_tokens` is
+    remembered what the token says and whether its signature holds. Raises CallFailed with
+    NOT_CONFIGURED where the request names an issuer that is not there, and Unanswered where
+    `outside` lacks an answer.
     """
     attempt = _attempt(request, snapshot, now, used_proofs, seen_tokens, outside, revoked)
     try:
@@ -120,8 +124,8 @@ def validate(
             run(attempt)
     except Refused as refused:
         return _refusal(attempt, refused)
-    if attempt.proof_id is not None and used_proofs is not None:
-        used_proofs.add(attempt.proof_id, now)
+    if attempt.checked_proof is not None:
+        used_proofs.add(attempt.checked_proof)
     return _verified(attempt)
 
 
@@ -133,7 +137,7 @@ def revocation_of(
     It must verify; what else it says, and whether it has expired, makes no difference. Raises
     as `validate` does.
     """
-    attempt = _attempt(request, snapshot, now, ProofMemory(0.0), None, outside, None)
+    attempt = _attempt(request, snapshot, now, _NO_PROOFS, None, outside, None)
     try:
         for check in _IDENTIFYING:
             check.run(attempt)
@@ -149,7 +153,7 @@ def explain(
     request: Request,
     snapshot: Snapshot,
     now: float,
-    used_proofs: UsedProofs | None,
+    used_proofs: UsedProofs,
     outside: Outside = NOTHING,
     revoked: Revoked | None = None,
 ) -> Explanation:
@@ -186,7 +190,7 @@ def _attempt(
     request: Request,
     snapshot: Snapshot,
     now: float,
-    used_proofs: UsedProofs | None,
+    used_proofs: UsedProofs,
     seen_tokens: SeenTokens | None,
     outside: Outside,
     revoked: Revoked | None,

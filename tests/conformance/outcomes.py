@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from sidecar.steady import forget_nothing
 from sidecar.token.keyset import KeySet
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.replay import ProofMemory
@@ -74,7 +75,7 @@ def judged(case: Case) -> Outcome:
     )
     issuer = Issuer("case", case.issuer, rules, case.keys, case.algorithms)
     request = Request(case.token, issuer_name="case")
-    verdict = validate(request, Snapshot.of((issuer,)), case.now, ProofMemory(0.0))
+    verdict = validate(request, Snapshot.of((issuer,)), case.now, ProofMemory(forget_nothing))
     return Outcome(
         case,
         stated(verdict.reason, case.keys) if isinstance(verdict, Refusal) else None,

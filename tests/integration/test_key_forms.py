@@ -25,8 +25,8 @@ from jwt.types import Options
 from sidecar.config.load import load
 from sidecar.config.problems import InvalidConfiguration
 from sidecar.config.snapshot import build
+from sidecar.steady import forget_nothing
 from sidecar.token.algorithms import ALGORITHMS, ASYMMETRIC, SYMMETRIC
-from sidecar.token.dpop import REUSABLE
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verified
@@ -97,7 +97,7 @@ def minted(snapshot: Snapshot, algorithm: str) -> Minted:
     """A token that our own validator accepts."""
     one = mint(Order(subject="alice"), snapshot, NOW, "id")
     assert (one.algorithm, one.key_id) == (algorithm, "k1")
-    verdict = validate(Request(one.token), snapshot, NOW, ProofMemory(REUSABLE))
+    verdict = validate(Request(one.token), snapshot, NOW, ProofMemory(forget_nothing))
     assert isinstance(verdict, Verified), verdict
     assert (verdict.algorithm, verdict.key_id) == (algorithm, "k1")
     return one

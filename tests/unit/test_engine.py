@@ -210,8 +210,16 @@ async def test_a_request_that_can_not_be_answered_is_a_failed_call() -> None:
     assert failed.value.reason is ErrorReason.NOT_CONFIGURED
 
 
-def broken_clock() -> float:
-    raise ZeroDivisionError
+def with_broken_clock() -> Engine:
+    """One whose clock works when it starts, and never again."""
+    times = iter((0.0,))
+
+    def clock() -> float:
+        for time in times:
+            return time
+        raise ZeroDivisionError
+
+    return Engine(snapshot(key_set()), clock, lambda: "id")
 
 
 def broken_source() -> None:
@@ -221,9 +229,7 @@ def broken_source() -> None:
 @pytest.mark.parametrize(
     ("judge", "shown"),
     [
-        pytest.param(
-            Engine(snapshot(key_set()), broken_clock, lambda: "id"), token(jti="MARKER"), id="clock"
-        ),
+        pytest.param(with_broken_clock(), token(jti="MARKER"), id="clock"),
         pytest.param(
             engine(key_set(), Source(broken_source)), token(kid="MARKER"), id="source of keys"
         ),

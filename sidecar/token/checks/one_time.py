@@ -27,6 +27,13 @@ def _check_one_time(attempt: Attempt) -> None:
             f"whether the token was used before is not known, as the store does not answer, and "
             f"{attempt.party.title} has one_time: true; try again",
         )
+    if use is Use.FORGOTTEN:
+        raise Refused(
+            Reason.STATE_UNAVAILABLE,
+            "the token may have been used before: tokens that old are forgotten, and the clock of "
+            "the sidecar's machine was set back since; correct the clock, or restart the sidecar "
+            "if the clock was ahead before",
+        )
     raise Refused(
         Reason.REPLAYED,
         f"the token with the jti {quoted(attempt.jws.unverified_claims['jti'])} was used before; "

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from sidecar.token import base64url
 from sidecar.token.attempt import Attempt, Check
-from sidecar.token.dpop import REUSABLE, check_dpop
+from sidecar.token.dpop import check_dpop
 from sidecar.token.reason import DpopError, Reason, Refused
+from sidecar.token.replay import CheckedProof, Room
 from sidecar.token.request import Scheme
 from sidecar.token.snapshot import Binding
 from sidecar.token.use import FirstUse, Use
@@ -19,6 +20,15 @@ _CERTIFICATE: Final = "x5t#S256"
 """Thumbprint of a client certificate (RFC 8705, section 3.1)."""
 _CLOCKS_APART: Final = 60.0
 """Seconds by which the clocks of those who share a store, and its own, may differ."""
+_NO_ROOM: Final = {
+    Room.OVER_QUOTA: "the client's key has used up its share of the DPoP proofs that can be "
+    "remembered; send fewer requests, or wait a minute",
+    Room.FULL: "more DPoP proofs were used within the last minutes than can be remembered; try "
+    "again",
+    Room.FORGOTTEN: "the DPoP proof may have been used before: proofs that old are forgotten, and "
+    "the clock of the sidecar's machine was set back since; correct the clock, or restart the "
+    "sidecar if the clock was ahead before",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +37,10 @@ class ProofUse(FirstUse):
 
 
 def _check_proof(attempt: Attempt) -> None:
-    attempt.proof_id = _checked_proof(attempt)
+    attempt.checked_proof = _checked_proof(attempt)
 
 
-def _checked_proof(attempt: Attempt) -> bytes | None:
+def _checked_proof(attempt: Attempt) -> CheckedProof | None:
     if attempt.rules.proof is Binding.IGNORED:
         return None
     claims = attempt.jws.unverified_claims
@@ -94,7 +104,7 @@ def _check_certificate(attempt: Attempt, expected: str) -> None:
         raise _refused("the token is bound to another client certificate than the one shown")
 
 
-def _checked_dpop(attempt: Attempt, expected: str | None) -> bytes:
+def _checked_dpop(attempt: Attempt, expected: str | None) -> CheckedProof:
     if expected is None:
         raise _unbound(attempt, "no DPoP key (cnf.jkt)")
     if attempt.request.proof.scheme is Scheme.BEARER:
@@ -117,30 +127,30 @@ def _proof(attempt: Attempt) -> str:
 
 
 def _check_replay(attempt: Attempt) -> None:
-    proof_id, used = attempt.proof_id, attempt.used_proofs
-    if proof_id is None:
+    proof = attempt.checked_proof
+    if proof is None:
         return
-    if used is None:
-        _check_shared(attempt, proof_id)
-    elif proof_id in used:
+    room = attempt.used_proofs.room(proof)
+    if room is Room.USED:
         raise _replayed()
-    elif used.full(attempt.now):
-        raise Refused(
-            Reason.STATE_UNAVAILABLE,
-            "more DPoP proofs were used within the last minutes than can be remembered; try again",
-        )
+    if room is not Room.FREE:
+        raise Refused(Reason.STATE_UNAVAILABLE, _NO_ROOM[room])
+    if attempt.used_proofs.shared:
+        _check_shared(attempt, proof)
 
 
-def _check_shared(attempt: Attempt, proof_id: bytes) -> None:
-    """Whether it was used by any of those who remember proofs together."""
-    forgotten = attempt.now + REUSABLE + _CLOCKS_APART
-    use = attempt.answer(ProofUse(proof_id.hex(), forgotten, attempt.uses_up))
+def _check_shared(attempt: Attempt, proof: CheckedProof) -> None:
+    """Refuse a proof that was used in any process on the same store."""
+    question = ProofUse(proof.proof_id.hex(), proof.end + _CLOCKS_APART, attempt.uses_up)
+    use = attempt.answer(question)
     if use is Use.UNKNOWN:
         raise Refused(
             Reason.STATE_UNAVAILABLE,
             "whether the DPoP proof was used before is not known, as the store does not answer; "
             "try again",
         )
+    if use is Use.FORGOTTEN:
+        raise Refused(Reason.STATE_UNAVAILABLE, _NO_ROOM[Room.FORGOTTEN])
     if use is not Use.FIRST:
         raise _replayed()
 
@@ -153,7 +163,7 @@ def _replayed() -> Refused:
 
 
 def _replay(attempt: Attempt) -> str:
-    if attempt.proof_id is None:
+    if attempt.checked_proof is None:
         return "no DPoP proof was needed, and none is used up"
     return "the DPoP proof is used once"
 
@@ -168,4 +178,4 @@ def _refused(message: str) -> Refused:
 
 
 CHECKS = (Check("proof", _check_proof, _proof, ("jws", "party")),)
-REPLAY = (Check("replay", _check_replay, _replay, ("jws", "party", "proof_id")),)
+REPLAY = (Check("replay", _check_replay, _replay, ("jws", "party", "checked_proof")),)

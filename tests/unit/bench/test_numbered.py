@@ -9,7 +9,7 @@ from bench.numbered import NumberedTokens
 from bench.work import ISSUER, Tokens, configure
 from sidecar.config.load import load
 from sidecar.config.snapshot import build
-from sidecar.token.dpop import REUSABLE
+from sidecar.steady import forget_nothing
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Request, Verdict, Verified
@@ -26,7 +26,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 def judged(token: str, snapshot: Snapshot) -> Verdict:
-    return validate(Request(token), snapshot, time.time(), ProofMemory(REUSABLE))
+    return validate(Request(token), snapshot, time.time(), ProofMemory(forget_nothing))
 
 
 def test_a_number_is_a_token() -> None:

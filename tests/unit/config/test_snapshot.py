@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sidecar.config.snapshot import NOT_FETCHED, NOT_MADE, build
+from sidecar.steady import forget_nothing
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.mint import Order, mint
 from sidecar.token.reason import CallFailed, ErrorReason
@@ -266,7 +267,9 @@ def test_what_a_signer_mints_is_accepted(folder: Folder, algorithm: str) -> None
     snapshot = built(folder, issuers=None, signers=[ACCEPTED])
     now = time.time()
     token = mint(Order(subject="joe", algorithm=algorithm), snapshot, now, "id").token
-    assert isinstance(validate(Request(token), snapshot, now, ProofMemory(60.0)), Verified)
+    assert isinstance(
+        validate(Request(token), snapshot, now, ProofMemory(forget_nothing)), Verified
+    )
 
 
 def test_what_a_signer_mints_for_others_is_not_accepted(folder: Folder) -> None:
@@ -274,7 +277,7 @@ def test_what_a_signer_mints_for_others_is_not_accepted(folder: Folder) -> None:
     assert snapshot.issuers["internal"].rules.audiences == frozenset({"orders"})
     now = time.time()
     token = mint(Order(subject="joe", audiences=("other",)), snapshot, now, "id").token
-    assert isinstance(validate(Request(token), snapshot, now, ProofMemory(60.0)), Refusal)
+    assert isinstance(validate(Request(token), snapshot, now, ProofMemory(forget_nothing)), Refusal)
 
 
 def test_eddsa_in_a_list_stands_for_its_newer_names_too(folder: Folder) -> None:

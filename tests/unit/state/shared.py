@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 from sidecar.config.store import Store as Setting
 from sidecar.config.store import StoreUrl
 from sidecar.state.memory import MemoryStore
 from sidecar.state.store import Named, Record, StoreFailed, Write
+from sidecar.steady import SteadyClock
 
 START: Final = 1_800_000_000.0
 """Seconds since the epoch when the simulated loop starts."""
@@ -26,13 +28,18 @@ class Clock:
         return START + asyncio.get_running_loop().time() + self.ahead
 
 
+def steady_clock(clock: Clock, hold: float = 86400.0) -> SteadyClock:
+    """The steady clock of a sidecar on a machine with this clock."""
+    return SteadyClock(clock, asyncio.get_running_loop().time, hold)
+
+
 class Shared(MemoryStore):
     """Outlives the sidecars; fails, hangs or tells of changes late while it is told to."""
 
     is_durable = True
 
-    def __init__(self, now: Clock) -> None:
-        super().__init__(now)
+    def __init__(self, steady: Callable[[], float]) -> None:
+        super().__init__(steady)
         self.works = True
         self.hangs = False
         self.tells = True
@@ -66,7 +73,7 @@ class Shared(MemoryStore):
 
     def empty(self) -> None:
         """Loses all, and counts versions anew, as a Redis without a disk that is restarted."""
-        self.__dict__.update(MemoryStore(self._now).__dict__)
+        self.__dict__.update(MemoryStore(self._steady).__dict__)
 
     async def _check(self) -> None:
         if self.hangs:

@@ -9,14 +9,14 @@ import pytest
 
 from sidecar.config.store import Store as Setting
 from sidecar.state import following
-from sidecar.state.following import SteadyClock, remembering
+from sidecar.state.following import remembering
 from sidecar.state.memory import MemoryStore
 from sidecar.state.revocations import KIND, Revocations
 from sidecar.state.store import MOST_AT_ONCE
 from sidecar.token.revocation import Kind, Revocation
 from sidecar.token.revoked import Revoked
 from tests.simulated_time import SimulatedTimeLoop, in_simulated_time
-from tests.unit.state.shared import LONGEST_CALL, START, Clock, Shared, setting
+from tests.unit.state.shared import LONGEST_CALL, START, Clock, Shared, setting, steady_clock
 
 STALENESS = 2.0
 
@@ -43,7 +43,10 @@ async def sidecar(
     store: MemoryStore, clock: Clock, settings: Setting | None = None
 ) -> AsyncIterator[Sidecar]:
     revoked = Revoked("secret")
-    async with remembering(store, lambda: settings or setting(), revoked, clock) as revocations:
+    steady = steady_clock(clock)
+    async with remembering(
+        store, lambda: settings or setting(), revoked, clock, steady
+    ) as revocations:
         yield Sidecar(revoked, revocations)
 
 
@@ -391,18 +394,3 @@ def test_of_a_kind_that_a_newer_sidecar_knows_the_log_tells_once(
 
     check()
     assert caplog.text.count("of a kind that this version does not know") == 1
-
-
-@pytest.mark.parametrize(
-    ("passed", "clock", "steady"),
-    [
-        pytest.param(10, 10, 10, id="as time passes"),
-        pytest.param(10, 1e6, 10, id="a clock that jumped ahead"),
-        pytest.param(10, -1e6, -1e6, id="a clock that was set back"),
-    ],
-)
-def test_a_steady_clock_never_runs_ahead(passed: float, clock: float, steady: float) -> None:
-    times = {"clock": 0.0, "passed": 0.0}
-    steadied = SteadyClock(lambda: times["clock"], lambda: times["passed"])
-    times.update(clock=clock, passed=passed)
-    assert steadied() == steady

@@ -11,19 +11,20 @@ from sidecar.config.store import Store, StoreUrl
 from sidecar.config.surroundings import Surroundings
 from sidecar.state.opening import opened
 from sidecar.state.store import StoreFailed
+from sidecar.steady import forget_nothing
 
 MEMORY = Store.model_construct(url=StoreUrl())
 
 
 @pytest.mark.parametrize("setting", [None, MEMORY], ids=["no store", "memory"])
 async def test_without_a_file_nothing_outlives_the_process(setting: Store | None) -> None:
-    async with opened(lambda: setting) as store:
+    async with opened(lambda: setting, forget_nothing) as store:
         assert not store.is_durable
 
 
 async def test_a_file_outlives_it(tmp_path: Path) -> None:
     setting = Store.model_construct(url=StoreUrl(str(tmp_path / "state.db")))
-    async with opened(lambda: setting) as store:
+    async with opened(lambda: setting, forget_nothing) as store:
         assert store.is_durable
     assert (tmp_path / "state.db").exists()
 
@@ -45,5 +46,5 @@ async def test_without_its_package_redis_is_refused_with_the_remedy(
     url = parse("redis://redis", Surroundings("/", {}))
     setting = Store.model_construct(url=StoreUrl(redis=url))
     with pytest.raises(StoreFailed, match=r"install jwt-sidecar with its extra redis"):
-        async with opened(lambda: setting):
+        async with opened(lambda: setting, forget_nothing):
             pass

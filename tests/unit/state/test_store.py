@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -23,10 +24,27 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield server
 
 
+class Clock:
+    """A steady clock that the test sets: by it nothing has expired at first."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture(params=["memory", "sqlite", "redis"])
-async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
+async def open_store(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
-        memory = MemoryStore()
+        memory = MemoryStore(clock)
         server = None
         if request.param == "redis":
             server = request.getfixturevalue("redis")
@@ -36,9 +54,9 @@ async def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
             if request.param == "memory":
                 return memory
             if server is not None:
-                return await stack.enter_async_context(redis_store(server.url))
+                return await stack.enter_async_context(redis_store(server.url, clock))
             path = str(tmp_path / "state.db")
-            return await stack.enter_async_context(SqliteStore.opened(path))
+            return await stack.enter_async_context(SqliteStore.opened(path, clock))
 
         yield opened
 
@@ -167,17 +185,68 @@ async def test_a_record_of_any_version_is_written_over(store: Store) -> None:
         assert record.data == data
 
 
-async def test_a_record_that_has_expired_is_not_there(store: Store) -> None:
+SWEEP: Final = 1000
+"""Writes after which every store has removed what has expired."""
+
+
+async def sweep(store: Store) -> None:
+    for number in range(SWEEP):
+        await store.put("keys", f"other {number % 10}", b"", None)
+
+
+async def there(store: Store) -> list[str]:
+    """What the store gives, in each way that it gives something."""
+    page = [one.name for one in await store.page("keys", "", 20) if "other" not in one.name]
+    changes = [one.name for one in await store.changes("keys", 0, 20) if "other" not in one.name]
+    got = [name for name in "abc" if await store.get("keys", name)]
+    assert page == sorted(changes) == got
+    return got
+
+
+async def test_what_has_expired_by_the_steady_clock_is_removed(store: Store, clock: Clock) -> None:
     now = time.time()
-    assert await store.put("keys", "a", b"1", ABSENT, now - 1)
-    assert await store.put("keys", "b", b"2", ABSENT, now + 3600)
-    assert await store.get("keys", "a") is None
-    assert [one.name for one in await store.page("keys", "", 10)] == ["b"]
-    assert [one.name for one in await store.changes("keys", 0, 10)] == ["b"]
-    record = await store.get("keys", "b")
+    await store.put("keys", "a", b"1", ABSENT, now - 10)
+    await store.put("keys", "b", b"1", ABSENT, now - 5)
+    await store.put("keys", "c", b"1", ABSENT)
+    clock.now = now - 10.001
+    await sweep(store)
+    assert await there(store) == ["a", "b", "c"]
+    clock.now = now - 7
+    await sweep(store)
+    assert await there(store) == ["b", "c"]
+
+
+async def test_until_it_is_removed_what_has_expired_is_there(store: Store) -> None:
+    """A clock that is ahead for a moment hides nothing either."""
+    over = time.time() - 1
+    assert await store.put("keys", "a", b"1", ABSENT, over)
+    assert await there(store) == ["a"]
+    assert not await store.put("keys", "a", b"2", ABSENT, over)
+    record = await store.get("keys", "a")
     assert record is not None
-    assert record.expire_time == now + 3600
-    assert await store.put("keys", "a", b"3", ABSENT)
+    assert (record.data, record.expire_time) == (b"1", over)
+    assert await store.put("keys", "a", b"2", record.version)
+
+
+async def test_a_record_that_is_to_expire_may_be_made_to_stay(store: Store, clock: Clock) -> None:
+    clock.now = time.time() - 5
+    await store.put("keys", "a", b"1", ABSENT, clock.now + 1)
+    await store.put("keys", "a", b"2", None)
+    clock.now += 2
+    await sweep(store)
+    assert await there(store) == ["a"]
+
+
+async def test_redis_removes_nothing_that_has_not_expired_by_its_own_clock(
+    redis: RedisServer, clock: Clock
+) -> None:
+    """One of several sidecars, with a wrong clock, removes nothing that the others need."""
+    redis.call("FLUSHALL")
+    async with redis_store(redis.url, clock) as store:
+        await store.put("keys", "a", b"1", ABSENT, time.time() + 3600)
+        clock.now = time.time() + 2 * 86400
+        await sweep(store)
+        assert await there(store) == ["a"]
 
 
 async def test_pages_are_in_order_of_the_names(store: Store) -> None:
@@ -214,25 +283,6 @@ async def test_as_many_records_as_may_be_asked_for_are_given(store: Store) -> No
         await store.put("keys", name, b"1", ABSENT)
     assert [one.name for one in await store.page("keys", "", MOST_AT_ONCE)] == names[:-1]
     assert [one.name for one in await store.changes("keys", 0, MOST_AT_ONCE)] == names[:-1]
-
-
-async def test_what_has_expired_takes_no_place_on_a_page(store: Store) -> None:
-    over = time.time() + 0.2
-    for name in ("a", "b", "c"):
-        await store.put("keys", name, b"1", ABSENT, over)
-    await store.put("keys", "d", b"1", ABSENT)
-    await asyncio.sleep(over - time.time() + 0.01)
-    assert [one.name for one in await store.page("keys", "", 1)] == ["d"]
-    assert [one.name for one in await store.changes("keys", 0, 1)] == ["d"]
-
-
-async def test_a_record_that_is_to_expire_may_be_made_to_stay(store: Store) -> None:
-    over = time.time() + 0.2
-    await store.put("keys", "a", b"1", ABSENT, over)
-    await store.put("keys", "a", b"2", None)
-    await asyncio.sleep(over - time.time() + 0.01)
-    await store.put("keys", "b", b"1", ABSENT)
-    assert [one.name for one in await store.page("keys", "", 10)] == ["a", "b"]
 
 
 async def test_a_write_of_what_is_not_expected_makes_nothing_of_all_kinds(store: Store) -> None:

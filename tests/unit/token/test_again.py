@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token import again
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.again import Grounds, KeptAnswers
@@ -39,7 +40,9 @@ def grounds(
 ) -> Grounds | None:
     """Those of a token that passes."""
     seen = seen or memory()
-    verdict = validate(request, snapshot, now, ProofMemory(60.0), seen, Passing(), revoking())
+    verdict = validate(
+        request, snapshot, now, ProofMemory(forget_nothing), seen, Passing(), revoking()
+    )
     assert isinstance(verdict, Verified)
     return verdict.grounds
 
@@ -52,7 +55,15 @@ def test_a_pass_stands_on_the_snapshot_what_is_revoked_and_the_time() -> None:
     snapshot, revoked = world(issuer()), revoking()
     revoked.set_unknown("the store is away")
     revoked.set_unknown("")
-    asked = (Request(mint()), snapshot, NOW, ProofMemory(60.0), memory(), Passing(), revoked)
+    asked = (
+        Request(mint()),
+        snapshot,
+        NOW,
+        ProofMemory(forget_nothing),
+        memory(),
+        Passing(),
+        revoked,
+    )
     verdict = validate(*asked)
     assert isinstance(verdict, Verified)
     assert verdict.grounds == Grounds(snapshot.mark, revoked.state, NOW, NOW + TTL)

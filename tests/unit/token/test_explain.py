@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.steady import forget_nothing
 from sidecar.token.outside import NOTHING
 from sidecar.token.reason import CallFailed
 from sidecar.token.replay import ProofMemory
@@ -34,7 +35,7 @@ PASSED, FAILED, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED
 
 def explained(token: str, *parties: Any, **request: Any) -> Explanation:
     snapshot = world(*(parties or (issuer(),)))
-    return explain(Request(token, **request), snapshot, NOW, ProofMemory(60.0))
+    return explain(Request(token, **request), snapshot, NOW, ProofMemory(forget_nothing))
 
 
 def detail(explanation: Explanation, name: str) -> tuple[Outcome, str]:

@@ -67,7 +67,7 @@ def test_where_it_is_not_known_what_is_revoked_a_family_is_refused() -> None:
 
 def test_the_latest_access_token_is_revoked_by_its_iss_and_jti() -> None:
     memory = Revoked("secret")
-    revocation = latest_token(FAMILY, NOW)
+    revocation = latest_token(FAMILY, NOW, NOW)
     assert isinstance(revocation, Revocation)
     memory.add(revocation)
     assert_refused(judge(mint(jti="id-1"), revoked=memory), Reason.REVOKED)
@@ -76,12 +76,19 @@ def test_the_latest_access_token_is_revoked_by_its_iss_and_jti() -> None:
 
 def test_its_revocation_is_kept_until_it_has_expired_everywhere() -> None:
     end = FAMILY.token_expire_time + KEPT_LONGER
-    last = latest_token(FAMILY, end - 1)
+    last = latest_token(FAMILY, end - 1, end - 1)
     assert last is not None
     assert (last.kind, last.time, last.expire_time) == (Kind.TOKEN, end - 1, end)
-    assert latest_token(FAMILY, end) is None
+    assert latest_token(FAMILY, end, end) is None
+
+
+def test_a_clock_that_is_ahead_for_a_moment_spares_no_access_token() -> None:
+    ahead = NOW + 2 * 86400
+    last = latest_token(FAMILY, ahead, NOW)
+    assert last is not None
+    assert last.expire_time == FAMILY.token_expire_time + KEPT_LONGER
 
 
 def test_the_tokens_of_another_family_are_others() -> None:
-    first, second = latest_token(FAMILY, NOW), latest_token(replace(FAMILY, token_id="2"), NOW)
-    assert first != second
+    other = replace(FAMILY, token_id="2")
+    assert latest_token(FAMILY, NOW, NOW) != latest_token(other, NOW, NOW)

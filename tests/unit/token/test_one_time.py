@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token.checks.one_time import OneTimeUse
 from sidecar.token.outside import Unanswered
 from sidecar.token.reason import Reason
@@ -49,7 +50,7 @@ class Uses:
 def question(token: str, *parties: Any, **request: Any) -> OneTimeUse:
     """What the checks ask of this token."""
     with pytest.raises(Unanswered) as unanswered:
-        validate(Request(token, **request), world(*parties), NOW, ProofMemory(60.0))
+        validate(Request(token, **request), world(*parties), NOW, ProofMemory(forget_nothing))
     asked = unanswered.value.question
     assert isinstance(asked, OneTimeUse)
     return asked
@@ -95,17 +96,19 @@ def test_a_token_that_is_refused_is_not_used_up(
 def test_an_explanation_uses_nothing_up() -> None:
     uses = Uses()
     for _ in range(2):
-        said = explain(Request(TOKEN), world(ONCE), NOW, ProofMemory(60.0), uses)
+        said = explain(Request(TOKEN), world(ONCE), NOW, ProofMemory(forget_nothing), uses)
         assert said.findings[-1].detail == "the token was not used before"
     assert uses.used == set()
-    assert_passes(validate(Request(TOKEN), world(ONCE), NOW, ProofMemory(60.0), None, uses))
-    said = explain(Request(TOKEN), world(ONCE), NOW, ProofMemory(60.0), uses)
+    assert_passes(
+        validate(Request(TOKEN), world(ONCE), NOW, ProofMemory(forget_nothing), None, uses)
+    )
+    said = explain(Request(TOKEN), world(ONCE), NOW, ProofMemory(forget_nothing), uses)
     assert said.findings[-1].reason is Reason.REPLAYED
 
 
 def test_a_proof_is_not_used_up_while_an_answer_is_waited_for() -> None:
     """The checks are run again with the answer: the proof must pass once more."""
-    token, used = bound(jti="1"), ProofMemory(60.0)
+    token, used = bound(jti="1"), ProofMemory(forget_nothing)
     asked = Request(token, proof=proof(token))
     with pytest.raises(Unanswered):
         validate(asked, world(ONCE), NOW, used)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token.checks.proof import ProofUse
-from sidecar.token.dpop import REUSABLE
+from sidecar.token.dpop import MOST_SKEW, WINDOW, check_dpop
 from sidecar.token.reason import DpopError, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Proof, Request, Scheme, Verdict
@@ -207,7 +208,9 @@ def test_the_clock_skew_serves_a_proof_too_up_to_a_minute(skew: float, most: flo
 
 def test_a_proof_is_good_for_no_longer_than_it_is_remembered() -> None:
     party, proven = issuer(clock_skew=600.0), proof(TOKEN)
-    first, end = NOW - 60, NOW - 60 + REUSABLE
+    first, end = NOW - MOST_SKEW, NOW + WINDOW + MOST_SKEW
+    checked = check_dpop(Request(TOKEN, proof=proven), thumbprint(), NOW, 600.0)
+    assert checked.end == end
     for now in (first, end - 0.001):
         assert_passes(judge(TOKEN, party, now=now, proof=proven))
     for now in (first - 0.001, end):
@@ -364,7 +367,7 @@ def test_a_consumers_bound_token_needs_its_proof_too() -> None:
 
 
 def test_a_proof_is_used_once() -> None:
-    used = ProofMemory(60.0)
+    used = ProofMemory(forget_nothing)
     assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
     verdict = judge(TOKEN, proof=proof(TOKEN), used=used)
     assert_refused(verdict, Reason.REPLAYED, "was used before")
@@ -372,28 +375,59 @@ def test_a_proof_is_used_once() -> None:
 
 
 def test_the_same_jti_of_another_key_is_another_proof() -> None:
-    used, other = ProofMemory(60.0), bound(STRANGER)
+    used, other = ProofMemory(forget_nothing), bound(STRANGER)
     assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
     assert_passes(judge(other, proof=proof(other, STRANGER), used=used))
 
 
 def test_a_proof_is_not_used_up_by_a_token_that_is_refused() -> None:
-    used = ProofMemory(60.0)
+    used = ProofMemory(forget_nothing)
     assert_refused(judge(TOKEN, proof=proof(TOKEN), used=used, audiences=("x",)), _AUDIENCE)
     assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
 
 
 def test_where_no_more_proofs_can_be_remembered_none_passes() -> None:
-    used = ProofMemory(60.0, most=1)
+    used, other = ProofMemory(forget_nothing, most=1), bound(STRANGER)
     assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
-    verdict = judge(TOKEN, proof=proof(TOKEN, jti="proof-2"), used=used)
-    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "try again")
+    verdict = judge(other, proof=proof(other, STRANGER), used=used)
+    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "can be remembered; try again")
 
 
 def test_a_token_without_a_proof_takes_no_room_among_those_that_are_remembered() -> None:
-    used = ProofMemory(60.0, most=1)
+    used = ProofMemory(forget_nothing, most=1)
     assert_passes(judge(mint(), used=used))
     assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+
+
+def test_a_key_that_has_used_up_its_share_is_refused_and_no_other() -> None:
+    used, other = ProofMemory(forget_nothing, most=3), bound(STRANGER)
+    for jti in ("1", "2"):
+        assert_passes(judge(TOKEN, proof=proof(TOKEN, jti=jti), used=used))
+    verdict = judge(TOKEN, proof=proof(TOKEN, jti="3"), used=used)
+    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "client's key", "send fewer requests")
+    assert_passes(judge(other, proof=proof(other, STRANGER), used=used))
+
+
+def test_a_key_has_its_share_also_where_proofs_are_remembered_together() -> None:
+    used, uses = ProofMemory(forget_nothing, most=3, shared=True), Shared()
+    for jti in ("1", "2"):
+        assert_passes(judge(TOKEN, proof=proof(TOKEN, jti=jti), used=used, outside=uses))
+    verdict = judge(TOKEN, proof=proof(TOKEN, jti="3"), used=used, outside=uses)
+    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "send fewer requests")
+    assert len(uses.used) == 2
+
+
+def test_a_proof_that_may_be_forgotten_since_the_clock_was_set_back_does_not_pass() -> None:
+    now = float(NOW)
+    used = ProofMemory(lambda: now)
+    assert_passes(judge(TOKEN, proof=proof(TOKEN), used=used))
+    now = NOW + WINDOW + MOST_SKEW + 1
+    assert_passes(judge(TOKEN, now=now, proof=proof(TOKEN, iat=now, jti="2"), used=used))
+    now = float(NOW)
+    verdict = judge(TOKEN, proof=proof(TOKEN), used=used)
+    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "set back", "correct the clock")
+    fresh = proof(TOKEN, iat=NOW + 2, jti="3")
+    assert_passes(judge(TOKEN, issuer(clock_skew=30.0), now=NOW + 2, proof=fresh, used=used))
 
 
 def test_a_token_of_another_author_is_judged_by_its_signature_first() -> None:
@@ -421,8 +455,9 @@ class Shared:
 def shared(token: str, uses: Any, now: float = NOW, **claims: Any) -> Verdict:
     """What is said of a token and its proof where proofs are remembered by several processes."""
     asked = Request(token, proof=proof(token, **claims))
-    explanation = explain(asked, world(issuer()), now, None, uses)
-    verdict = validate(asked, world(issuer()), now, None, None, uses)
+    used = ProofMemory(forget_nothing, shared=True)
+    explanation = explain(asked, world(issuer()), now, used, uses)
+    verdict = validate(asked, world(issuer()), now, used, None, uses)
     assert_explains(explanation, verdict)
     return verdict
 
@@ -435,12 +470,15 @@ def test_a_proof_is_used_once_by_all_who_remember_proofs_together() -> None:
 
 
 def test_where_proofs_are_remembered_together_a_token_without_one_asks_nobody() -> None:
-    assert_passes(validate(Request(mint()), world(issuer()), NOW, None))
+    used = ProofMemory(forget_nothing, shared=True)
+    assert_passes(validate(Request(mint()), world(issuer()), NOW, used))
 
 
 def test_where_it_is_not_known_whether_a_proof_was_used_it_does_not_pass() -> None:
     words = ("the DPoP proof was used", "store does not answer", "try again")
     assert_refused(shared(TOKEN, Used(Use.UNKNOWN)), Reason.STATE_UNAVAILABLE, *words)
+    verdict = shared(TOKEN, Used(Use.FORGOTTEN))
+    assert_refused(verdict, Reason.STATE_UNAVAILABLE, "the clock", "was set back")
 
 
 def test_a_proof_is_not_used_up_for_others_by_a_token_that_is_refused() -> None:
@@ -462,7 +500,7 @@ def test_the_answer_is_that_to_the_question_a_moment_before() -> None:
 def test_a_used_proof_is_remembered_as_long_as_it_could_pass_anywhere() -> None:
     uses = Shared()
     shared(TOKEN, uses)
-    assert uses.asked[0].expire_time > NOW + REUSABLE
+    assert uses.asked[0].expire_time > NOW + WINDOW + MOST_SKEW
 
 
 _AUDIENCE = Reason.AUDIENCE_MISMATCH

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Refusal, Request
@@ -183,7 +184,7 @@ def test_where_revocations_are_not_known_nothing_passes() -> None:
 def test_of_a_forged_token_is_not_told_whether_it_is_revoked() -> None:
     forged = mint(STRANGER, jti="1")
     said = explain(
-        Request(forged), world(issuer()), NOW, ProofMemory(60.0), revoked=revoking(TOKEN)
+        Request(forged), world(issuer()), NOW, ProofMemory(forget_nothing), revoked=revoking(TOKEN)
     )
     (finding,) = [one for one in said.findings if one.name == "revocation"]
     assert finding.outcome is Outcome.SKIPPED

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token import jws, strict_json
 from sidecar.token.attempt import Attempt
 from sidecar.token.key import UnusableKey, from_pem
@@ -59,7 +60,9 @@ SENSITIVE: dict[str, str] = {
 VALUES: list[Any] = [
     pytest.param(Request(TOKEN), id="Request"),
     pytest.param(jws.parse(TOKEN, 32), id="Jws"),
-    pytest.param(Attempt(Request(TOKEN), world(issuer()), NOW, ProofMemory(60.0)), id="Attempt"),
+    pytest.param(
+        Attempt(Request(TOKEN), world(issuer()), NOW, ProofMemory(forget_nothing)), id="Attempt"
+    ),
     pytest.param(assert_passes(judge(TOKEN)), id="Verified"),
     pytest.param(assert_passes(judge(mint(JACK, iss="", key=JACK_KEY), JACKS)), id="of a consumer"),
     pytest.param(judge(TOKEN, now=NOW + 9999), id="Refusal"),
@@ -112,7 +115,7 @@ def test_the_message_of_a_refusal_shows_nothing_of_the_token(case: Case) -> None
     ],
 )
 def test_the_traceback_of_a_refusal_shows_nothing_of_the_token(token: str) -> None:
-    attempt = Attempt(Request(token), world(issuer()), NOW, ProofMemory(60.0))
+    attempt = Attempt(Request(token), world(issuer()), NOW, ProofMemory(forget_nothing))
     CHECKS[0].run(attempt)
     with pytest.raises(Refused) as refused:
         CHECKS[1].run(attempt)

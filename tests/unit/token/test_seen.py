@@ -9,6 +9,7 @@ from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from sidecar.steady import forget_nothing
 from sidecar.token import jws
 from sidecar.token import seen as seen_tokens
 from sidecar.token.addresses import AddressRules, Networks, network_range
@@ -54,7 +55,7 @@ def memory(capacity: int = 100) -> SeenTokens:
 
 
 def ask(seen: SeenTokens, token: str, snapshot: Snapshot, now: float = NOW) -> Verdict:
-    return validate(Request(token), snapshot, now, ProofMemory(60.0), seen)
+    return validate(Request(token), snapshot, now, ProofMemory(forget_nothing), seen)
 
 
 class Counting:
@@ -91,7 +92,7 @@ def test_a_key_that_is_fetched_anew_verifies_anew(monkeypatch: pytest.MonkeyPatc
 
 def test_a_token_that_was_seen_is_refused_from_the_moment_on_when_it_is_revoked() -> None:
     seen, snapshot, revoked = memory(), world(issuer()), revoking()
-    asked = (Request(TOKEN), snapshot, NOW, ProofMemory(60.0), seen, NOTHING, revoked)
+    asked = (Request(TOKEN), snapshot, NOW, ProofMemory(forget_nothing), seen, NOTHING, revoked)
     assert isinstance(validate(*asked), Verified)
     revocation = revocation_of(Request(TOKEN), snapshot, NOW)
     assert isinstance(revocation, Revocation)
@@ -511,7 +512,7 @@ class Twins(RuleBasedStateMachine):
     def present(self, request: Request) -> Verdict:
         if request.demand:
             request = replace(request, demand=replace(request.demand, condition=self.outside))
-        asked = (request, self.world, self.now, ProofMemory(60.0))
+        asked = (request, self.world, self.now, ProofMemory(forget_nothing))
         fresh = validate(*asked, None, self.outside, self.revoked)
         self.answered_again(request, fresh)
         verdict = validate(*asked, self.seen, self.outside, self.revoked)

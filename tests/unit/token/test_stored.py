@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token.outside import Outside, Question
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
 from sidecar.token.replay import ProofMemory
@@ -58,7 +59,7 @@ class Store:
 def asked_about(token: str, *parties: Any) -> list[tuple[Question[Any], float]]:
     """What the store was asked about this token."""
     store = Store(UNKNOWN)
-    validate(Request(token), world(*parties), NOW, ProofMemory(60.0), outside=store)
+    validate(Request(token), world(*parties), NOW, ProofMemory(forget_nothing), outside=store)
     return store.asked
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.steady import forget_nothing
 from sidecar.token.outside import Question
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
@@ -85,7 +86,7 @@ def test_the_directory_is_asked_about_the_value_of_its_claim(
     directory = Directory(Standing.EXISTS)
     party = issuer(subjects=SubjectRule("users", claim))
     asked = Request(mint(**changed))
-    validate(asked, world(party), NOW, ProofMemory(60.0), outside=directory)
+    validate(asked, world(party), NOW, ProofMemory(forget_nothing), outside=directory)
     assert directory.asked == [SubjectQuestion("users", "alice")]
 
 
@@ -130,6 +131,8 @@ def test_the_directory_is_not_asked_about_a_token_that_fails_before(
     token: str, reason: Reason
 ) -> None:
     directory = Directory(Standing.EXISTS)
-    verdict = validate(Request(token), world(USERS), NOW, ProofMemory(60.0), outside=directory)
+    verdict = validate(
+        Request(token), world(USERS), NOW, ProofMemory(forget_nothing), outside=directory
+    )
     assert_refused(verdict, reason)
     assert directory.asked == []
