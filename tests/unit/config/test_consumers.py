@@ -235,8 +235,8 @@ def test_a_consumer_that_an_issuer_would_hide_is_told(folder: Folder, where: str
     ("path", "problem"),
     [
         *(
-            (name, f"must be a claim that names a party; {name} is another thing's (RFC 7519)")
-            for name in ("aud", "exp", "nbf", "iat", "jti")
+            (name, f"must be a claim that names a party; {name} has another meaning")
+            for name in ("aud", "exp", "nbf", "iat", "jti", "scope", "scp")
         ),
         *(
             (path, f'must be the path of a claim, such as key or app.key; it is the text "{path}"')

@@ -13,7 +13,7 @@ from jwt.algorithms import get_default_algorithms
 from sidecar.token.keyset import KeySet, parse_jwks
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.signing import from_private_key, from_secret, public_jwks
-from sidecar.token.snapshot import Consumers, Limits, Refreshing, Signer
+from sidecar.token.snapshot import Consumers, Grants, Limits, Refreshing, Signer
 from tests.authors import ALL_ALGORITHMS, author
 from tests.tokens import (
     JACK,
@@ -156,7 +156,8 @@ def test_times_are_whole_seconds() -> None:
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_a_consumers_token_is_signed_with_its_own_secret(algorithm: str) -> None:
-    party = consumers(consumer("jack", author(algorithm, None)))
+    grants = Grants(scopes=("read",), claims={"sub": "alice"})
+    party = consumers(replace(consumer("jack", author(algorithm, None)), grants=grants))
     one = minted(party, signer(), consumer="jack", subject="alice", scopes=("read",))
     assert (one.signer_name, one.key_id, one.algorithm) == ("", "", algorithm)
     header, claims = header_and_claims(one)
