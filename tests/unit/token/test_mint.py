@@ -169,6 +169,27 @@ def test_a_consumers_token_is_signed_with_its_own_secret(algorithm: str) -> None
     assert verified.consumer.name == "jack"
 
 
+@pytest.mark.parametrize(
+    ("grants", "order", "scopes", "sub"),
+    [
+        pytest.param({"scopes": ("a", "b")}, {}, ("a", "b"), None, id="all scopes of the record"),
+        pytest.param({"scopes": ("a", "b")}, {"scopes": ("b",)}, ("b",), None, id="one of them"),
+        pytest.param({"from_token": ("scope",)}, {"scopes": ("x",)}, ("x",), None, id="any scope"),
+        pytest.param({"claims": {"sub": "billing"}}, {}, (), "billing", id="the record's sub"),
+        pytest.param(
+            {"claims": {"sub": "billing"}}, {"subject": "billing"}, (), "billing", id="named too"
+        ),
+        pytest.param({"from_token": ("sub",)}, {"subject": "alice"}, (), "alice", id="any subject"),
+    ],
+)
+def test_what_a_consumers_token_was_ordered_with_counts(
+    grants: dict[str, Any], order: dict[str, Any], scopes: tuple[str, ...], sub: str | None
+) -> None:
+    party = consumers(replace(consumer("jack", JACK), grants=Grants(**grants)))
+    verified = assert_passes(judge(minted(party, consumer="jack", **order).token, party))
+    assert (verified.scopes, verified.claims.get("sub")) == (scopes, sub)
+
+
 @pytest.mark.parametrize("key_claim", ["key", "iss", "sub", "app.key", "https://x.example/key"])
 def test_a_consumers_token_names_it_in_the_key_claim(key_claim: str) -> None:
     party = consumers(key_claim=key_claim)
