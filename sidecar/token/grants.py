@@ -98,7 +98,7 @@ def _stated(grants: Grants, key_claim: str) -> Iterator[str]:
 
 def _scopes(claims: Mapping[str, Any], grants: Grants, names: Collection[str]) -> tuple[str, ...]:
     """Those of the record; if the token states scopes, those of them that it states too."""
-    stated = scopes_of(claims, tuple(names))
+    stated = frozenset(scopes_of(claims, tuple(names)))
     if all(find(claims, name) is None for name in names):
         return grants.scopes
     return tuple(scope for scope in grants.scopes if scope in stated)
