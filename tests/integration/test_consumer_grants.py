@@ -176,7 +176,7 @@ async def test_what_services_are_told_goes_by_the_record(surfaces: Surfaces) -> 
     ):
         said = assert_valid(await one.validate(boast(), **demands))
         assert (said.issuer, said.subject, said.consumer) == ("", "billing", "jack")
-        assert (said.audiences, said.scopes) == (["shop"], ["read"])
+        assert (list(said.audiences), list(said.scopes)) == (["shop"], ["read"])
         assert json.loads(said.claims_json)["realm_access"] == {"roles": ["reader"]}
     for demands, reason in (
         ({"scopes": ["admin:write"]}, "SCOPE_INSUFFICIENT"),

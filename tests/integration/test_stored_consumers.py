@@ -184,7 +184,7 @@ async def test_what_a_record_grants_counts_on_every_sidecar_and_is_taken_back_on
     for one in pair:
         for _ in range(2):
             said = assert_valid(await one.validate(token, scopes=["read"]))
-            assert (said.subject, said.scopes) == ("billing", ["read"])
+            assert (said.subject, list(said.scopes)) == ("billing", ["read"])
         claims = json.loads(said.claims_json)
         assert (claims["team"], claims["realm_access"]) == ("blue", {"roles": ["reader"]})
         assert "roles" not in claims

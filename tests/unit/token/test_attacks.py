@@ -70,7 +70,7 @@ def hmac_of(secret: bytes, **header: object) -> str:
     return mint(Author("HS256", secret, "key-1"), header=header)
 
 
-def as_jack(by: Author, **claims: object) -> str:
+def as_jack(by: Author, **claims: Any) -> str:
     return mint(by, iss=ABSENT, key=JACK_KEY, **claims)
 
 
