@@ -5,6 +5,7 @@ they may: it grants scopes and claims, and names those that the token may state.
 claims after the checks reads what is computed here, and never the token.
 """
 
+import functools
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ def effective_claims(
     grants = consumer.grants
     effective = {name: claims[name] for name in OWN_CLAIMS if name in claims}
     _put(effective, trail(claims, key_claim), consumer.key)
-    for path in _stated(grants, key_claim):
+    for path in _stated(grants.from_token, tuple(grants.claims), bool(grants.scopes), key_claim):
         names = trail(claims, path)
         if names:
             _put(effective, names, find(claims, path))
@@ -86,14 +87,13 @@ def described(claims: Mapping[str, Any], consumer: Consumer, effective: Mapping[
     return f"{said}; {listed(ignored)} of the token count for nothing" if ignored else said
 
 
-def _stated(grants: Grants, key_claim: str) -> Iterator[str]:
-    """Paths of what the token may state and the record does not."""
-    taken = (key_claim, *_NOT_STATED, *grants.claims)
-    if grants.scopes:
-        taken += SCOPE_CLAIMS
-    for path in grants.from_token:
-        if not any(overlap(path, one) for one in taken):
-            yield path
+@functools.lru_cache(maxsize=1024)
+def _stated(
+    from_token: tuple[str, ...], granted: tuple[str, ...], has_scopes: bool, key_claim: str
+) -> tuple[str, ...]:
+    """Paths of what the token may state and the record does not: the same for all its tokens."""
+    taken = (key_claim, *_NOT_STATED, *granted, *(SCOPE_CLAIMS if has_scopes else ()))
+    return tuple(path for path in from_token if not any(overlap(path, one) for one in taken))
 
 
 def _scopes(claims: Mapping[str, Any], grants: Grants, names: Collection[str]) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ CHECKS: Final = (
 )
 """Every check in the order in which it is made. The last uses up what a refused token must not."""
 
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _IDENTIFYING: Final = (*form.CHECKS, *party.CHECKS, *signature.CHECKS)
 _RUNS: Final = tuple(check.run for check in CHECKS)
 _LACKING: Final = {
@@ -228,8 +229,7 @@ def _claims_for_log(attempt: Attempt) -> Mapping[str, Any]:
 
 
 def _encoded(claims: Mapping[str, Any]) -> str:
-    text = json.dumps(claims, separators=(",", ":"), ensure_ascii=False)
-    return base64url.encode(text.encode("utf-8")).decode("ascii")
+    return base64url.encode(_JSON.encode(claims).encode("utf-8")).decode("ascii")
 
 
 def _grounds(attempt: Attempt) -> Grounds | None:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
