@@ -301,6 +301,13 @@ def _add_consumer(action: argparse.ArgumentParser, is_new: bool) -> None:
         "--public-key-file", metavar="FILE", help="its public key in PEM; -: standard input"
     )
     action.add_argument("--label", metavar="NAME=VALUE", action="append", help="passed on")
+    for name, metavar, what in (
+        ("scope", "SCOPE", "a scope of its tokens"),
+        ("claim", "NAME=VALUE", "a claim of its tokens; VALUE is JSON if it is valid JSON"),
+        ("claim-from-token", "PATH", "a claim that its tokens may state"),
+    ):
+        help_text = f"{what}; replaces all that there are, and '' leaves none"
+        action.add_argument(f"--{name}", metavar=metavar, action="append", help=help_text)
     action.add_argument(
         "--disabled",
         action=argparse.BooleanOptionalAction,

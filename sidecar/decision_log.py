@@ -118,11 +118,11 @@ def _identity(verified: Verified) -> dict[str, Any]:
 
 def _claimed(refusal: Refusal) -> dict[str, Any]:
     """What a refused token says of itself, which nobody may have signed."""
-    known = {"issuer": refusal.issuer_name}
+    known = {"issuer": refusal.issuer_name, "consumer": refusal.consumer}
     token = refusal.token
     if token is None:
         return _named(known, {})
-    fields = _named({**known, "kid": token.key_id or ""}, token.unverified_claims)
+    fields = _named({**known, "kid": token.key_id or ""}, refusal.claims)
     return fields if refusal.is_verified else {**fields, "verified": False}
 
 

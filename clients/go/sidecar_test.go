@@ -90,13 +90,25 @@ func TestRealSidecar(t *testing.T) {
 	})
 	t.Run("expired", func(t *testing.T) {
 		for age, wanted := range map[time.Duration]jwtsidecar.Reason{time.Hour: "EXPIRED", -time.Hour: ""} {
-			token := jackToken(time.Now().Add(-age))
+			token := jackToken(time.Now().Add(-age), "")
 			if wanted != "" {
 				refused(t, token, jwtsidecar.Requirements{}, wanted)
 			} else if _, err := client.Validate(ctx, token, jwtsidecar.Requirements{}); err != nil {
 				t.Error(err)
 			}
 		}
+	})
+	t.Run("a consumer grants itself nothing", func(t *testing.T) {
+		boast := jackToken(time.Now().Add(time.Hour), `,"sub":"root","scope":"orders:write","aud":"orders"`)
+		token, err := client.Validate(ctx, boast, jwtsidecar.Requirements{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, token.Subject, "")
+		equal(t, len(token.Scopes)+len(token.Audiences), 0)
+		refused(t, boast, jwtsidecar.Requirements{Scopes: []string{"orders:write"}}, "SCOPE_INSUFFICIENT")
+		refused(t, boast, jwtsidecar.Requirements{Audiences: []string{"orders"}}, "AUDIENCE_MISMATCH")
+		refused(t, boast, jwtsidecar.Requirements{RequiredClaims: map[string]any{"sub": "root"}}, "CLAIM_MISSING")
 	})
 	t.Run("rejected", func(t *testing.T) {
 		_, err := client.Issue(ctx, &sidecarv1.IssueTokenRequest{Signer: "nobody"})
@@ -174,10 +186,10 @@ func TestRealSidecar(t *testing.T) {
 	})
 }
 
-// jackToken is one that the consumer jack has signed.
-func jackToken(expires time.Time) string {
+// jackToken is one that the consumer jack has signed, with more claims.
+func jackToken(expires time.Time, more string) string {
 	part := base64.RawURLEncoding.EncodeToString
-	claims := fmt.Sprintf(`{"key":"user-key","exp":%d}`, expires.Unix())
+	claims := fmt.Sprintf(`{"key":"user-key","exp":%d%s}`, expires.Unix(), more)
 	signed := part([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + part([]byte(claims))
 	signature := hmac.New(sha256.New, []byte("an-example-secret-of-32-bytes-or-more"))
 	signature.Write([]byte(signed))

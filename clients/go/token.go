@@ -58,7 +58,8 @@ type Token struct {
 	IssueTime, NotBeforeTime, ExpireTime time.Time
 	// KeyID is the `kid` of the key that verified it, Algorithm the JWS algorithm, such as "RS256".
 	KeyID, Algorithm string
-	// ClaimsJSON is the claims set exactly as signed, a JSON object. Decode it into a map, or with
+	// ClaimsJSON is the claims set, a JSON object: an issuer's exactly as signed, of a consumer's token
+	// what the consumer's record grants or allows, as in all fields here. Decode it into a map, or with
 	// care: encoding/json matches names to the fields of a struct without regard to case, and claims
 	// have case.
 	ClaimsJSON string

@@ -1,6 +1,7 @@
 """The methods of sidecar.v1.AdminService for consumers: messages in, messages out."""
 
 import binascii
+import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from sidecar.api import fields
 from sidecar.state.consumers.record import KeptConsumer, NewConsumer
 from sidecar.token import base64url
+from sidecar.token.snapshot import Grants
 from sidecar.v1 import admin_service_pb2 as messages
 
 if TYPE_CHECKING:
@@ -93,7 +95,13 @@ def consumer_message(kept: KeptConsumer) -> messages.Consumer:
         algorithm=kept.algorithm,
         disabled=kept.disabled,
         labels=kept.labels,
+        scopes=kept.grants.scopes,
+        claims_from_token=kept.grants.from_token,
     )
+    if kept.grants.claims:
+        message.claims_json = json.dumps(
+            kept.grants.claims, separators=(",", ":"), ensure_ascii=False
+        )
     if kept.public_key:
         message.public_key = kept.public_key
     if kept.create_time is not None:
@@ -118,6 +126,11 @@ def _new(
         consumer.public_key if credential == "public_key" else None,
         consumer.disabled,
         dict(consumer.labels),
+        Grants(
+            tuple(consumer.scopes),
+            fields.json_object("consumer.claims_json", consumer.claims_json),
+            tuple(consumer.claims_from_token),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,6 +20,8 @@ _SHA256_BYTES = 32
 _ABSOLUTE = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 _MOST_CLAIMS = 64 * 1024
 """Characters of required claims."""
+_MAX_DEPTH = 32
+"""Levels of a JSON object that is kept."""
 _LONGEST_DURATION = 315_576_000_000  # seconds, 10,000 years (google/protobuf/duration.proto)
 
 
@@ -45,6 +48,16 @@ def claims(field: str, text: str, max_depth: int) -> tuple[RequiredClaim, ...]:
         return required_claims(parse_object(text.encode("utf-8"), max_depth))
     except ValueError as error:
         raise invalid(field, f"it must be a JSON object of claim path to value: {error}") from error
+
+
+def json_object(field: str, text: str) -> dict[str, Any]:
+    """The JSON object in a text, an empty one if there is none; raises CallFailed."""
+    if not text:
+        return {}
+    try:
+        return parse_object(text.encode("utf-8"), _MAX_DEPTH)
+    except ValueError as error:
+        raise invalid(field, f"it must be a JSON object: {error}") from error
 
 
 def address(field: str, text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from sidecar.cli import DONE, CommandFailed
 from sidecar.commands.client import TIMEOUT, admin_service
 from sidecar.commands.printing import print_as_json, table
+from sidecar.commands.tokens import json_object
 from sidecar.v1 import admin_service_pb2 as messages
 
 _MOST_READ: Final = 64 * 1024
@@ -86,6 +87,7 @@ def _described(options: argparse.Namespace, consumer: messages.Consumer) -> mess
             if not (name and sign):
                 raise CommandFailed("--label: it must be NAME=VALUE")
             consumer.labels[name] = value
+        _grant(options, consumer)
     except (UnicodeEncodeError, ValueError) as error:
         raise CommandFailed("an argument is not in UTF-8") from error
     if options.disabled is not None:
@@ -101,6 +103,20 @@ def _described(options: argparse.Namespace, consumer: messages.Consumer) -> mess
             raise CommandFailed("--public-key-file: it must hold a public key in PEM") from error
         consumer.public_key = pem
     return consumer
+
+
+def _grant(options: argparse.Namespace, consumer: messages.Consumer) -> None:
+    """What an option names takes the place of all that there was; an empty one leaves nothing."""
+    if options.scope is not None:
+        consumer.scopes[:] = _but_empty(options.scope)
+    if options.claim is not None:
+        consumer.claims_json = json_object("--claim", _but_empty(options.claim))
+    if options.claim_from_token is not None:
+        consumer.claims_from_token[:] = _but_empty(options.claim_from_token)
+
+
+def _but_empty(values: list[str]) -> list[str]:
+    return [] if values == [""] else values
 
 
 def _read(option: str, path: str) -> bytes:

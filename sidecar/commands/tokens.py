@@ -139,8 +139,8 @@ def _order(options: argparse.Namespace) -> messages.IssueTokenRequest:
             scopes=options.scope,
             token_id=options.token_id,
             algorithm=options.algorithm,
-            claims_json=_object("--claim", options.claim),
-            headers_json=_object("--header", options.header),
+            claims_json=json_object("--claim", options.claim),
+            headers_json=json_object("--header", options.header),
             critical_headers=options.critical_header,
             with_refresh_token=options.refresh,
         )
@@ -172,7 +172,7 @@ def _start(request: messages.IssueTokenRequest, text: str) -> None:
         raise CommandFailed(f"--not-before {quoted(text)}: {problem}") from problem
 
 
-def _object(option: str, pairs: Sequence[str]) -> str:
+def json_object(option: str, pairs: Sequence[str]) -> str:
     """The JSON object of these members, whose values are as they were written."""
     members: dict[str, str] = {}
     for pair in pairs:

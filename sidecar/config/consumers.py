@@ -23,13 +23,18 @@ from sidecar.config.section import (
     TextsOrAny,
     Written,
     came,
+    distinct,
     fault,
 )
+from sidecar.config.signers import Scope
 from sidecar.config.surroundings import Surroundings, Unreadable
 from sidecar.config.units import Duration, lasting
 from sidecar.config.wording import problems_of
 from sidecar.token.algorithms import ALGORITHMS, SYMMETRIC
+from sidecar.token.grants import OWN_CLAIMS, SCOPE_CLAIMS, overlap, problems
 from sidecar.token.key import Key, UnusableKey, from_pem, from_secret
+from sidecar.token.snapshot import Grants
+from sidecar.token.words import quoted
 
 _KeyText = Annotated[
     str,
@@ -39,7 +44,7 @@ _KeyText = Annotated[
 ]
 
 
-_NO_KEY: Final = frozenset({"aud", "exp", "nbf", "iat", "jti"})
+_NO_KEY: Final = frozenset({"aud", *OWN_CLAIMS, *SCOPE_CLAIMS})
 _ClockSkew = Annotated[Duration, lasting("0s", "10m")]
 
 
@@ -69,6 +74,12 @@ class Consumer(Section):
     """Its public key or certificate in PEM, for every other algorithm."""
     labels: dict[str, Text] = Field(default_factory=dict)
     """What else is known about it, for headers to the upstream."""
+    scopes: Annotated[Many[Scope], AfterValidator(distinct)] = ()
+    """The scopes of its tokens; a token that states scopes has of these the stated ones."""
+    claims: dict[str, Any] = Field(default_factory=dict)
+    """Claims of its tokens, whatever these say."""
+    claims_from_token: Texts = ()
+    """Claims, by dotted path, that its tokens may state; all others count for nothing."""
     disabled: bool = False
     """Whether its tokens are refused, and none are issued for it."""
     audiences: Maybe[TextsOrAny] = None
@@ -86,8 +97,14 @@ class Consumer(Section):
         """What its tokens are verified with."""
         return self._credential
 
+    @property
+    def grants(self) -> Grants:
+        """What its record makes of the claims that it signs."""
+        return Grants(self.scopes, self.claims, self.claims_from_token)
+
     def contradictions(self) -> Iterator[Fault]:
-        """The credential must fit the algorithm."""
+        """The credential must fit the algorithm, and no claim be granted in two ways."""
+        yield from problems(self.grants)
         needed, other = "public_key", "secret"
         if self.algorithm in SYMMETRIC:
             needed, other = other, needed
@@ -138,7 +155,7 @@ class ConsumerFile(Written):
 
 def _key_claim(path: str) -> str:
     if path in _NO_KEY:
-        raise fault(f"must be a claim that names a party; {path} is another thing's (RFC 7519)")
+        raise fault(f"must be a claim that names a party; {path} has another meaning")
     if not all(path.split(".")):
         raise fault(f"must be the path of a claim, such as key or app.key; it is {came(path)}")
     return path
@@ -185,9 +202,17 @@ class Consumers(Section):
         return self.list + (self.file.consumers if self.file else ())
 
     def contradictions(self) -> Iterator[Fault]:
-        """Rules for nobody would be ignored."""
+        """Rules for nobody would be ignored, and so would a key that a token may state."""
         if not self.list and self.file is None and not self.store:
             yield (), "has no consumers: add them to list, name a file of them, or set store: true"
+        for one in self.all:
+            for path in one.claims_from_token:
+                if overlap(path, self.key_claim):
+                    yield (
+                        ("key_claim",),
+                        f"is {quoted(self.key_claim)}, so {quoted(path)} in claims_from_token of "
+                        f"consumer {one.name} would be ignored; remove it there",
+                    )
 
     def meaningless(self) -> Iterator[tuple[str, str]]:
         """Those of the configuration are all in memory."""

@@ -165,6 +165,7 @@ def _consumer(setting: consumers.Consumer, shared: ClaimRules) -> Consumer:
         setting.labels,
         replace(shared, **own) if own else None,
         setting.disabled,
+        setting.grants,
     )
 
 

@@ -1,8 +1,8 @@
 """One token on its way through the checks, and what a check is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sidecar.token.jws import Jws
 from sidecar.token.key import Key
@@ -27,6 +27,7 @@ class Attempt:
         "audiences",
         "candidates",
         "checked_proof",
+        "claims",
         "consumer",
         "digest",
         "expire_time",
@@ -90,6 +91,9 @@ class Attempt:
         """Who it is from; unset where that is nobody."""
         self.candidates: tuple[Key, ...]
         self.key: Key
+        self.claims: Mapping[str, Any]
+        """What counts of its claims: all that an issuer's token says, of a consumer's what the
+        record grants or allows. What grants something reads these; what only refuses, `jws`."""
         self.expire_time: float | None
         self.not_before_time: float | None
         self.issue_time: float | None

@@ -76,19 +76,38 @@ def find(claims: Mapping[str, Any], path: str) -> Any:
 
 
 def _find(claims: Mapping[str, Any], path: str) -> Any:
-    """Goes by the names that are there: the path's beginnings may be far more."""
     if path in claims:
         return claims[path]
     if "." not in path:
         return _ABSENT
-    outer = [name for name in claims if name and path.startswith(name) and path[len(name)] == "."]
-    for name in sorted(outer, key=len, reverse=True):
+    for name in _beginnings(claims, path):
         inner = claims[name]
         if isinstance(inner, dict):
             found = _find(inner, path[len(name) + 1 :])
             if found is not _ABSENT:
                 return found
     return _ABSENT
+
+
+def trail(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
+    """The names by which `find` comes to the claim at a dotted path, empty if it is absent."""
+    if path in claims:
+        return (path,)
+    for name in _beginnings(claims, path):
+        inner = claims[name]
+        rest = trail(inner, path[len(name) + 1 :]) if isinstance(inner, dict) else ()
+        if rest:
+            return (name, *rest)
+    return ()
+
+
+def _beginnings(claims: Mapping[str, Any], path: str) -> list[str]:
+    """The names of claims that the path, which is none of them, may lead into; longest first.
+
+    Goes by the names that are there: the path's beginnings may be far more.
+    """
+    outer = [name for name in claims if name and path.startswith(name) and path[len(name)] == "."]
+    return sorted(outer, key=len, reverse=True)
 
 
 def time_of(claims: Mapping[str, Any], name: str) -> float | None:

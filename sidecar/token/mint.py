@@ -14,7 +14,15 @@ from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
 from sidecar.token.revocation import LONGEST_ID
 from sidecar.token.signing import sign
-from sidecar.token.snapshot import Consumer, Consumers, Limits, Signer, SigningKey, Snapshot
+from sidecar.token.snapshot import (
+    Consumer,
+    Consumers,
+    Grants,
+    Limits,
+    Signer,
+    SigningKey,
+    Snapshot,
+)
 from sidecar.token.stored import consumer_named
 from sidecar.token.strict_json import parse_object
 from sidecar.token.words import duration, listed, names, quoted
@@ -154,13 +162,29 @@ def _consumer_as_signer(order: Order, consumer: Consumer, consumers: Consumers) 
         audiences=tuple(sorted(audiences)) if audiences else (),
         lifetime=min(CONSUMER_LIFETIME, longest),
         max_lifetime=longest,
+        scopes=_grantable_scopes(consumer.grants),
         claims=_key_claim(order, consumer, consumers.key_claim),
     )
+
+
+def _grantable_scopes(grants: Grants) -> frozenset[str] | None:
+    """Those that would count in a token of this consumer; None: any."""
+    if not grants.scopes and not SCOPE_CLAIMS.isdisjoint(grants.from_token):
+        return None
+    return frozenset(grants.scopes)
 
 
 def _key_claim(order: Order, consumer: Consumer, path: str) -> Mapping[str, Any]:
     if path == "sub" and order.subject not in {"", consumer.key}:
         raise _invalid("subject", "the consumer's key goes into sub; leave the subject empty")
+    grants = consumer.grants
+    counts = path == "sub" or "sub" in grants.from_token
+    if not counts and order.subject not in {"", grants.claims.get("sub")}:
+        raise _not_grantable(
+            "subject",
+            f"consumer {consumer.name} can't state {quoted(order.subject)}, so it would count for "
+            "nothing; set sub in claims of the consumer, or name it in claims_from_token",
+        )
     claim: Any = consumer.key
     for name in reversed(path.split(".")):
         claim = {name: claim}

@@ -122,8 +122,9 @@ class Verified:
     key_id: str
     algorithm: str
     claims: Mapping[str, Any]
+    """Those that count: of a consumer's token, what its record grants or allows."""
     payload: str = field(repr=False)
-    """The claims set exactly as signed, in base64url."""
+    """The same in base64url: an issuer's exactly as signed."""
     audiences: tuple[str, ...]
     scopes: tuple[str, ...]
     scope_claims: tuple[str, ...]
@@ -136,7 +137,7 @@ class Verified:
 
     @property
     def claims_json(self) -> bytes:
-        """The claims set exactly as signed, in UTF-8."""
+        """The claims that count, in UTF-8: an issuer's exactly as signed."""
         return base64url.decode(self.payload.encode("ascii"))
 
 
@@ -158,6 +159,10 @@ class Refusal:
     """What was refused; None where it could not be read."""
     is_verified: bool = field(default=False, repr=False, compare=False)
     """Whether its signature held."""
+    consumer: str = field(default="", compare=False)
+    """Name of the consumer that the token says to be from; empty if that is none."""
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What it says, for the log; of a consumer's token what counts of that."""
 
 
 Verdict = Verified | Refusal

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from sidecar.token.addresses import AddressRules
 from sidecar.token.claims import RequiredClaim
@@ -81,6 +81,21 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Grants:
+    """What a consumer's record makes of the claims that the consumer signs for itself."""
+
+    scopes: tuple[str, ...] = ()
+    """Those that its tokens have; one that states scopes has of these the stated ones."""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """Claims that its tokens have, whatever they say."""
+    from_token: tuple[str, ...] = ()
+    """Dotted paths of the claims that a token may state."""
+
+
+NO_GRANTS: Final = Grants()
+
+
+@dataclass(frozen=True, slots=True)
 class Consumer:
     """A party known by a key claim in its tokens and its own credential."""
 
@@ -94,6 +109,7 @@ class Consumer:
     """What its tokens must say; None: what all consumers' must."""
     disabled: bool = False
     """Its tokens are refused."""
+    grants: Grants = NO_GRANTS
 
     @property
     def title(self) -> str:

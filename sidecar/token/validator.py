@@ -5,17 +5,20 @@ the first check that fails gives the reason. Until the signature has been verifi
 the claims is acted on but for choosing whose keys to try.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
-from sidecar.token import jws
+from sidecar.token import base64url, jws
 from sidecar.token.again import Grounds
 from sidecar.token.attempt import Attempt
 from sidecar.token.checks import (
     address,
     claims,
     form,
+    grants,
     one_time,
     party,
     proof,
@@ -39,6 +42,7 @@ CHECKS: Final = (
     *form.CHECKS,
     *party.CHECKS,
     *signature.CHECKS,
+    *grants.CHECKS,
     *times.CHECKS,
     *claims.AUDIENCE_AND_CLAIMS,
     *revocation.CHECKS,
@@ -52,6 +56,7 @@ CHECKS: Final = (
 )
 """Every check in the order in which it is made. The last uses up what a refused token must not."""
 
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _IDENTIFYING: Final = (*form.CHECKS, *party.CHECKS, *signature.CHECKS)
 _RUNS: Final = tuple(check.run for check in CHECKS)
 _LACKING: Final = {
@@ -60,6 +65,7 @@ _LACKING: Final = {
     "party": "no issuer or consumer was found whose rules would hold",
     "candidates": "there is no key to verify it with",
     "key": "its signature was not verified",
+    "claims": "aud or its scopes could not be read",
     "issue_time": "iat could not be read",
     "expire_time": "exp could not be read",
     "checked_proof": "no proof holds",
@@ -207,8 +213,8 @@ def _verified(attempt: Attempt) -> Verified:
         attempt.consumer,
         attempt.key.key_id or "",
         attempt.jws.algorithm,
-        attempt.jws.unverified_claims,
-        attempt.text.split(".")[1],
+        attempt.claims,
+        _encoded(attempt.claims) if attempt.consumer else attempt.text.split(".")[1],
         attempt.audiences,
         attempt.scopes,
         attempt.rules.scope_claims,
@@ -217,6 +223,17 @@ def _verified(attempt: Attempt) -> Verified:
         attempt.expire_time,
         _grounds(attempt),
     )
+
+
+def _claims_for_log(attempt: Attempt) -> Mapping[str, Any]:
+    """What a refused token says; nothing that a consumer says which may not count."""
+    if attempt.consumer or not hasattr(attempt, "jws"):
+        return getattr(attempt, "claims", {})
+    return attempt.jws.unverified_claims
+
+
+def _encoded(claims: Mapping[str, Any]) -> str:
+    return base64url.encode(_JSON.encode(claims).encode("utf-8")).decode("ascii")
 
 
 def _grounds(attempt: Attempt) -> Grounds | None:
@@ -245,4 +262,6 @@ def _refusal(attempt: Attempt, refused: Refused) -> Refusal:
         refused.dpop,
         getattr(attempt, "jws", None),
         hasattr(attempt, "key"),
+        attempt.consumer.name if attempt.consumer else "",
+        _claims_for_log(attempt),
     )

@@ -54,6 +54,9 @@ class Consumer(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
+    CLAIMS_JSON_FIELD_NUMBER: _builtins.int
+    CLAIMS_FROM_TOKEN_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique; a-z, 0-9, '.', '_' and '-', 1 to 100 characters."""
     key: _builtins.str
@@ -65,6 +68,10 @@ class Consumer(_message.Message):
     public_key: _builtins.str
     """PEM of a public key for the others."""
     disabled: _builtins.bool
+    claims_json: _builtins.str
+    """A JSON object of claims that its tokens have, whatever they say, such as
+    {"sub": "billing", "realm_access": {"roles": ["reader"]}}; empty for none.
+    """
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Free text passed on with a decision, such as a plan or a team."""
@@ -73,6 +80,19 @@ class Consumer(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A consumer signs its own tokens, so nothing that they say grants anything
+        but for what the following three fields make of it.
+
+        Scopes of its tokens. A token that states scopes has of these the stated
+        ones, and one that states none has all.
+        """
+
+    @_builtins.property
+    def claims_from_token(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Claims, by dotted path, that its tokens may state."""
+
     def __init__(
         self,
         *,
@@ -85,10 +105,13 @@ class Consumer(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
+        claims_json: _builtins.str = ...,
+        claims_from_token: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "credential", b"credential", "public_key", b"public_key", "secret", b"secret", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "create_time", b"create_time", "credential", b"credential", "disabled", b"disabled", "key", b"key", "labels", b"labels", "name", b"name", "public_key", b"public_key", "secret", b"secret", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "claims_from_token", b"claims_from_token", "claims_json", b"claims_json", "create_time", b"create_time", "credential", b"credential", "disabled", b"disabled", "key", b"key", "labels", b"labels", "name", b"name", "public_key", b"public_key", "scopes", b"scopes", "secret", b"secret", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_credential: _TypeAlias = _typing.Literal["secret", "public_key"]  # noqa: Y015
     _WhichOneofArgType_credential: _TypeAlias = _typing.Literal["credential", b"credential"]  # noqa: Y015

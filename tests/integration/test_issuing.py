@@ -123,12 +123,22 @@ async def test_a_claim_of_any_type_comes_back_as_it_was(
             id="scp beside scopes",
         ),
         pytest.param(
-            {"signer": "", "consumer": "jack", "claims_json": '{"app": {"key": "other"}}'},
+            {
+                "signer": "",
+                "consumer": "jack",
+                "subject": "",
+                "claims_json": '{"app": {"key": "other"}}',
+            },
             "NAME_RESERVED",
             id="a consumer's key claim",
         ),
         pytest.param(
-            {"signer": "", "consumer": "jack", "claims_json": '{"app.key": "other"}'},
+            {
+                "signer": "",
+                "consumer": "jack",
+                "subject": "",
+                "claims_json": '{"app.key": "other"}',
+            },
             "NAME_RESERVED",
             id="what would hide a consumer's key claim",
         ),

@@ -4,6 +4,7 @@ The decision is the same, and so is what the upstream sees.
 """
 
 import asyncio
+import json
 import re
 import shutil
 import time
@@ -20,6 +21,7 @@ import pytest_asyncio
 from deploy.demo.stage import envoy, nginx, process, sidecar
 from tests.integration.test_envoy import CONFIGURATION, ENVOY, FORWARDED, mint, unverifiable
 from tests.raw_http import Arrived, send, upstream
+from tests.tokens import encode
 
 NGINX = Path("deploy/nginx/jwt-sidecar.conf").read_text()
 HOST = "shop.example.com"
@@ -124,7 +126,8 @@ class Row:
 
 
 GOOD = mint(realm_access={"roles": ["admin", "ops"]})
-CONSUMER = mint(iss=None, aud=None, key="user-key")
+OF_CONSUMER = {"exp": int(time.time()) + 600, "key": "user-key"}
+CONSUMER = mint(iss=None, aud=None, **OF_CONSUMER)
 
 
 def told(token: str, **more: str) -> dict[str, str]:
@@ -135,7 +138,12 @@ def told(token: str, **more: str) -> dict[str, str]:
 
 
 ALICE = told(GOOD, x_jwt_roles="admin,ops")
-JACK = told(CONSUMER, x_consumer="jack", x_plan="gold")
+JACK = {
+    "x-jwt-payload": encode(json.dumps(OF_CONSUMER, separators=(",", ":")).encode()),
+    "x-consumer": "jack",
+    "x-plan": "gold",
+}
+"""Nothing of what the consumer says of itself: it has the `sub` of alice."""
 MISSING = 'Bearer realm="shop"'
 INVALID = 'Bearer realm="shop", error="invalid_token", error_description="'
 
@@ -314,6 +322,8 @@ BY_RULE = (
     admin("no tenant", token=ADMIN, headers=()),
     admin(
         "a consumer",
+        status=401,
+        challenge=INVALID,
         token=mint(
             iss=None,
             aud=None,

@@ -1,6 +1,7 @@
 """Consumers that are created, changed and deleted while sidecars serve that share a store."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -141,6 +142,18 @@ async def test_pages_are_in_order_of_the_names_and_hold_those_of_the_configurati
         pytest.param(
             {"secret": secret("s" * 31)}, "INVALID_ARGUMENT", "KEY_UNFIT", "consumer.secret"
         ),
+        pytest.param({"scopes": ["a b"]}, "INVALID_ARGUMENT", "FIELD_INVALID", "consumer.scopes"),
+        pytest.param(
+            {"claims_json": "[]"}, "INVALID_ARGUMENT", "FIELD_INVALID", "consumer.claims_json"
+        ),
+        pytest.param(
+            {"claims_json": '{"exp": 1}'},
+            *("INVALID_ARGUMENT", "FIELD_INVALID", "consumer.claims_json"),
+        ),
+        pytest.param(
+            {"claims_from_token": ["iss"]},
+            *("INVALID_ARGUMENT", "FIELD_INVALID", "consumer.claims_from_token"),
+        ),
     ],
 )
 async def test_what_can_not_be_created(
@@ -150,6 +163,41 @@ async def test_what_can_not_be_created(
         with fails(grpc.StatusCode[code], reason, field):
             await create(one, **fields)
         assert not (await admin(one).ListConsumers(messages.ListConsumersRequest())).next_page_token
+
+
+GRANTS: dict[str, Any] = {
+    "scopes": ["read"],
+    "claims_json": '{"sub":"billing","realm_access":{"roles":["reader"]}}',
+    "claims_from_token": ["team"],
+}
+
+
+async def test_what_a_record_grants_counts_on_every_sidecar_and_is_taken_back_on_every_one(
+    pair: tuple[Running, Running],
+) -> None:
+    """Also for a token that both remember as verified."""
+    ours, theirs = pair
+    made = await create(ours, **GRANTS)
+    assert {name: getattr(made, name) for name in GRANTS} == GRANTS
+    boasts = {"sub": "root", "scope": "read admin", "team": "blue", "roles": ["admin"]}
+    token = jwt.encode({"key": "user-key", "exp": 4_000_000_000, **boasts}, SECRET, "HS256")
+    for one in pair:
+        for _ in range(2):
+            said = assert_valid(await one.validate(token, scopes=["read"]))
+            assert (said.subject, list(said.scopes)) == ("billing", ["read"])
+        claims = json.loads(said.claims_json)
+        assert (claims["team"], claims["realm_access"]) == ("blue", {"roles": ["reader"]})
+        assert "roles" not in claims
+        assert_refused(await one.validate(token, scopes=["admin"]), "SCOPE_INSUFFICIENT", "jack")
+    await admin(ours).UpdateConsumer(
+        messages.UpdateConsumerRequest(consumer=consumer(claims_from_token=["sub"]))
+    )
+    assert assert_valid(await ours.validate(token)).subject == "root"
+    async with asyncio.timeout(20):
+        while assert_valid(await theirs.validate(token)).subject != "root":
+            pass
+    for one in pair:
+        assert_refused(await one.validate(token, scopes=["read"]), "SCOPE_INSUFFICIENT")
 
 
 @pytest.mark.parametrize("fields", [{"key": "other"}, {"name": "jill"}])
@@ -286,6 +334,18 @@ async def test_the_commands_create_show_change_and_delete(tmp_path: Path) -> Non
         assert (await run("validate", token.strip(), *at))[0] == 0
         status, said, _ = await run("consumers", "get", "jack", *at)
         assert (status, '"key": "jack-key"' in said, "disabled" in said) == (0, True, False)
+        grants = ("--scope", "read", "--claim", "sub=billing", "--claim-from-token", "team")
+        for options, granted in (
+            (grants, (["read"], '{"sub":"billing"}', ["team"])),
+            (("--label", "plan=silver"), (["read"], '{"sub":"billing"}', ["team"])),
+            (("--scope", "write", "--claim", "n=1"), (["write"], '{"n":1}', ["team"])),
+            (("--scope", "", "--claim", "", "--claim-from-token", ""), (None, None, None)),
+        ):
+            status, said, error = await run("consumers", "update", "jack", *options, *at)
+            assert (status, error) == (0, "")
+            shown = json.loads(said)
+            names = ("scopes", "claims_json", "claims_from_token")
+            assert tuple(shown.get(name) for name in names) == granted
         assert await run("consumers", "delete", "jack", *at) == (0, "deleted jack\n", "")
         for arguments in (("get", "jack"), ("delete", "jack"), ("update", "jack", "--disabled")):
             status, said, error = await run("consumers", *arguments, *at)

@@ -1,6 +1,7 @@
 """The lines for decisions: which are written, what they say, and how many."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,13 @@ from sidecar.decision_log import BURST, PER_SECOND, About, DecisionLog, Limit
 from sidecar.logs import FIELDS
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal, Request, Verdict
-from tests.authors import STRANGER
-from tests.tokens import issuer, judge, mint
+from sidecar.token.snapshot import Grants
+from tests.authors import STRANGER, author
+from tests.tokens import ABSENT, JACK, JACK_KEY, consumers, issuer, judge, mint
+from tests.tokens import consumer as token_consumer
 from tests.unit.parties import consumer, verified
 
+STRANGER_SECRET = author("HS256", None, other=1)
 ABOUT = About("192.0.2.1", "GET", "/orders", "id-7", "admin")
 PASSED = verified({"sub": "alice", "jti": "t-1"})
 EXPIRED = Refusal(Reason.EXPIRED, "expired 5 s ago", "corp")
@@ -90,6 +94,21 @@ def test_what_is_said_of_a_consumer_and_of_nobody(caplog: pytest.LogCaptureFixtu
         "reason": "OK",
         "duration_ms": 1.234,
     }
+
+
+def test_a_consumers_word_on_whose_token_it_is_is_not_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    jack = replace(token_consumer("jack", JACK), grants=Grants(claims={"sub": "billing"}))
+    for by, said in (
+        (JACK, {"consumer": "jack", "jti": "t-3", "sub": "billing"}),
+        (STRANGER_SECRET, {"consumer": "jack", "verified": False}),
+    ):
+        token = mint(by, iss=ABSENT, key=JACK_KEY, jti="t-3", sub="root")
+        refusal = judge(token, consumers(jack), scopes=("admin",))
+        (line,) = Written(caplog, "refused").lines(refusal, about=About())
+        common = {"level", "message", "surface", "reason", "duration_ms"}
+        assert {name: value for name, value in line.items() if name not in common} == said
 
 
 @pytest.mark.parametrize(

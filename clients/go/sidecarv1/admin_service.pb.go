@@ -38,11 +38,22 @@ type Consumer struct {
 	Credential isConsumer_Credential `protobuf_oneof:"credential"`
 	Disabled   bool                  `protobuf:"varint,6,opt,name=disabled,proto3" json:"disabled,omitempty"`
 	// Free text passed on with a decision, such as a plan or a team.
-	Labels        map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Labels     map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// A consumer signs its own tokens, so nothing that they say grants anything
+	// but for what the following three fields make of it.
+	//
+	// Scopes of its tokens. A token that states scopes has of these the stated
+	// ones, and one that states none has all.
+	Scopes []string `protobuf:"bytes,10,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// A JSON object of claims that its tokens have, whatever they say, such as
+	// {"sub": "billing", "realm_access": {"roles": ["reader"]}}; empty for none.
+	ClaimsJson string `protobuf:"bytes,11,opt,name=claims_json,json=claimsJson,proto3" json:"claims_json,omitempty"`
+	// Claims, by dotted path, that its tokens may state.
+	ClaimsFromToken []string `protobuf:"bytes,12,rep,name=claims_from_token,json=claimsFromToken,proto3" json:"claims_from_token,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Consumer) Reset() {
@@ -145,6 +156,27 @@ func (x *Consumer) GetCreateTime() *timestamppb.Timestamp {
 func (x *Consumer) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *Consumer) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *Consumer) GetClaimsJson() string {
+	if x != nil {
+		return x.ClaimsJson
+	}
+	return ""
+}
+
+func (x *Consumer) GetClaimsFromToken() []string {
+	if x != nil {
+		return x.ClaimsFromToken
 	}
 	return nil
 }
@@ -1231,7 +1263,7 @@ var File_sidecar_v1_admin_service_proto protoreflect.FileDescriptor
 const file_sidecar_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1esidecar/v1/admin_service.proto\x12\n" +
-	"sidecar.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x03\n" +
+	"sidecar.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x04\n" +
 	"\bConsumer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1c\n" +
@@ -1244,7 +1276,12 @@ const file_sidecar_v1_admin_service_proto_rawDesc = "" +
 	"\vcreate_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\x1a9\n" +
+	"updateTime\x12\x16\n" +
+	"\x06scopes\x18\n" +
+	" \x03(\tR\x06scopes\x12\x1f\n" +
+	"\vclaims_json\x18\v \x01(\tR\n" +
+	"claimsJson\x12*\n" +
+	"\x11claims_from_token\x18\f \x03(\tR\x0fclaimsFromToken\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +

@@ -84,13 +84,16 @@ type ValidateTokenRequest struct {
 	// configured issuer, chosen by the token's `iss`, or consumer.
 	IssuerName string `protobuf:"bytes,2,opt,name=issuer_name,json=issuerName,proto3" json:"issuer_name,omitempty"`
 	// At least one of these must be in `aud`; replaces the issuer's `audiences`.
+	// For a consumer's token its audiences must name that one too, and "*" does not.
 	Audiences []string `protobuf:"bytes,3,rep,name=audiences,proto3" json:"audiences,omitempty"`
-	// Every one of these must be granted by the token's scopes.
+	// Every one of these must be granted by the token's scopes, or for a
+	// consumer's token by the consumer's record.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// A JSON object of claims that must be present with these values, by dotted
 	// path ("realm_access.roles"): a scalar must equal the claim or be an element
 	// of it; an array means any one of its elements. A claim whose own name has
-	// dots is matched whole first.
+	// dots is matched whole first. Of a consumer's token only those count that the
+	// consumer's record grants or allows it to state.
 	RequiredClaimsJson string `protobuf:"bytes,5,opt,name=required_claims_json,json=requiredClaimsJson,proto3" json:"required_claims_json,omitempty"`
 	// Address of the party that presented the token, for address rules: IPv4 or
 	// IPv6 text.
@@ -332,7 +335,9 @@ type Token struct {
 	IssuerName string `protobuf:"bytes,1,opt,name=issuer_name,json=issuerName,proto3" json:"issuer_name,omitempty"`
 	// Name of the consumer whose key signed it; empty for an issuer's.
 	Consumer string `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
-	// The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+	// The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+	// token only claims count that its record grants or allows it to state, and
+	// of `aud` what the consumer's audiences name; so it is for all that follows.
 	Issuer    string   `protobuf:"bytes,3,opt,name=issuer,proto3" json:"issuer,omitempty"`
 	Subject   string   `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
 	Audiences []string `protobuf:"bytes,5,rep,name=audiences,proto3" json:"audiences,omitempty"`
@@ -347,7 +352,8 @@ type Token struct {
 	KeyId string `protobuf:"bytes,11,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
 	// JWS algorithm, such as "RS256".
 	Algorithm string `protobuf:"bytes,12,opt,name=algorithm,proto3" json:"algorithm,omitempty"`
-	// The claims set exactly as signed: a JSON object in UTF-8.
+	// The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+	// consumer's token the claims that count.
 	ClaimsJson    string `protobuf:"bytes,13,opt,name=claims_json,json=claimsJson,proto3" json:"claims_json,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -669,10 +675,12 @@ type IssueTokenRequest struct {
 	// Name of a consumer to sign for, with that consumer's own key, which puts
 	// the consumer's key into its key claim.
 	Consumer string `protobuf:"bytes,2,opt,name=consumer,proto3" json:"consumer,omitempty"`
-	Subject  string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	// `sub`. For a consumer it must be what its record grants or allows.
+	Subject string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
 	// `aud`; empty uses the signer's.
 	Audiences []string `protobuf:"bytes,4,rep,name=audiences,proto3" json:"audiences,omitempty"`
-	// Written to `scope`, joined by spaces; each must be one the signer may grant.
+	// Written to `scope`, joined by spaces; each must be one the signer may grant,
+	// or for a consumer one that its record grants or allows.
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// From now to `exp`; unset uses the signer's. Over the signer's maximum is
 	// INVALID_ARGUMENT.

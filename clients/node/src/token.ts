@@ -44,7 +44,10 @@ export interface Token {
   readonly keyId: string;
   /** JWS algorithm, such as "RS256". */
   readonly algorithm: string;
-  /** The claims set exactly as signed: a JSON object. */
+  /**
+   * The claims set, a JSON object: an issuer's exactly as signed, of a consumer's token what the
+   * consumer's record grants or allows, as in all that is said here.
+   */
   readonly claimsJson: string;
   /**
    * `claimsJson` as JSON.parse reads it: integers beyond 2^53 lose digits. Read those from

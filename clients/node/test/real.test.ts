@@ -93,6 +93,18 @@ suite("a client of a real sidecar", () => {
     await assertRefused(client.validate(consumersToken(now - 3_600)), "EXPIRED");
   });
 
+  test("a consumer grants itself nothing", async () => {
+    const claims = { sub: "root", scope: "orders:write", aud: "orders" };
+    const boast = consumersToken(Math.floor(Date.now() / 1_000) + 60, claims);
+    const valid = await client.validate(boast);
+    assert.deepEqual([valid.subject, valid.scopes, valid.audiences], ["", [], []]);
+    assert.deepEqual(Object.keys(valid.claims).sort(), ["exp", "key"]);
+    await assertRefused(client.validate(boast, { scopes: ["orders:write"] }), "SCOPE_INSUFFICIENT");
+    await assertRefused(client.validate(boast, { audiences: ["orders"] }), "AUDIENCE_MISMATCH");
+    const requiredClaims = { sub: "root" };
+    await assertRefused(client.validate(boast, { requiredClaims }), "CLAIM_MISSING");
+  });
+
   test("what is no token is refused", async () => {
     await assertRefused(client.validate(""), "TOKEN_MISSING");
     await assertRefused(client.validate("a.b.c"), "TOKEN_MALFORMED");
@@ -199,9 +211,9 @@ suite("a client of a real sidecar", () => {
 });
 
 /** A token of the consumer in tests/clients/sidecar.yaml. */
-function consumersToken(exp: number): string {
+function consumersToken(exp: number, claims: object = {}): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const signed = `${part({ alg: "HS256" })}.${part({ key: "user-key", exp })}`;
+  const signed = `${part({ alg: "HS256" })}.${part({ key: "user-key", exp, ...claims })}`;
   const secret = "an-example-secret-of-32-bytes-or-more";
   return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
 }

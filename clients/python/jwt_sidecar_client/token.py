@@ -35,7 +35,8 @@ class Token:
     key_id: str = ""
     algorithm: str = ""
     claims_json: str = field(default="{}", repr=False)
-    """The claims set exactly as signed."""
+    """The claims set: an issuer's exactly as signed, of a consumer's token what the consumer's
+    record grants or allows, as in all that is said here."""
 
     @cached_property
     def claims(self) -> Mapping[str, Any]:

@@ -51,6 +51,21 @@ def test_the_required_claims_are_required(real_client: Client) -> None:
     assert caught.value.reason == "CLAIM_MISMATCH"
 
 
+def test_a_consumer_grants_itself_nothing(real_client: Client) -> None:
+    boast = of_jack(exp=time.time() + 60, sub="root", scope="orders:write", aud="orders")
+    token = real_client.validate(boast)
+    assert (token.subject, token.scopes, token.audiences) == ("", (), ())
+    assert token.claims.keys() == {"key", "exp"}
+    for demand, reason in (
+        ({"scopes": ["orders:write"]}, "SCOPE_INSUFFICIENT"),
+        ({"audiences": ["orders"]}, "AUDIENCE_MISMATCH"),
+        ({"required_claims": {"sub": "root"}}, "CLAIM_MISSING"),
+    ):
+        with pytest.raises(TokenRefused) as caught:
+            real_client.validate(boast, **demand)  # type: ignore[arg-type]
+        assert caught.value.reason == reason
+
+
 def test_an_expired_token_is_refused(real_client: Client) -> None:
     assert real_client.validate(of_jack(exp=time.time() + 60)).consumer == "jack"
     with pytest.raises(TokenRefused) as caught:

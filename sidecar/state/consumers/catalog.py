@@ -183,6 +183,7 @@ def _written(setting: settings.Consumer) -> KeptConsumer:
         public_key=public_key,
         labels=setting.labels,
         disabled=setting.disabled,
+        grants=setting.grants,
     )
 
 
@@ -194,6 +195,9 @@ def _members(wanted: NewConsumer) -> dict[str, Any]:
         "algorithm": wanted.algorithm,
         "labels": wanted.labels,
         "disabled": wanted.disabled,
+        "scopes": wanted.grants.scopes,
+        "claims": wanted.grants.claims,
+        "claims_from_token": wanted.grants.from_token,
     }
     if wanted.secret is not None:
         members["secret"] = {"value": b64encode(wanted.secret).decode(), "encoding": "base64"}
@@ -230,6 +234,7 @@ def _sealed(
         wanted.disabled,
         before.create_time,
         now,
+        wanted.grants,
     )
     if (size := len(dump(kept))) > MOST_BYTES:
         raise CallFailed(
@@ -259,6 +264,7 @@ def _invalid(field: str, message: str) -> CallFailed:
     """Of a request with an unfit credential or a wrong field."""
     unfit = field in {"secret", "public_key"} and not message.startswith("is missing")
     reason = ErrorReason.KEY_UNFIT if unfit else ErrorReason.FIELD_INVALID
+    field = "claims_json" if field == "claims" else field
     path = f"consumer.{field}" if field else "consumer"
     return CallFailed(reason, f"{path}: {message}", path)
 

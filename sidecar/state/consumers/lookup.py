@@ -199,7 +199,15 @@ def consumer_of(kept: KeptConsumer, seal: Seal) -> Consumer:
         raise UnreadableConsumer(
             f"the credential of consumer {kept.name} does not fit {kept.algorithm}: {problem}"
         ) from None
-    return Consumer(kept.name, kept.key, kept.algorithm, key, kept.labels, disabled=kept.disabled)
+    return Consumer(
+        kept.name,
+        kept.key,
+        kept.algorithm,
+        key,
+        kept.labels,
+        disabled=kept.disabled,
+        grants=kept.grants,
+    )
 
 
 def _unanswered(problem: str) -> Lookup:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sidecar.token.grants import problems
+from sidecar.token.snapshot import NO_GRANTS, Grants
+
 KIND: Final = "consumer"
 """Records of consumers, by name. An empty one says that the consumer was deleted."""
 KEY_KIND: Final = "consumer_key"
@@ -37,6 +40,7 @@ class KeptConsumer:
     create_time: float | None = None
     """Seconds since the epoch; None for one of the configuration."""
     update_time: float | None = None
+    grants: Grants = NO_GRANTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class NewConsumer:
     public_key: str | None = None
     disabled: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    grants: Grants = NO_GRANTS
 
 
 def dump(consumer: KeptConsumer) -> bytes:
@@ -64,6 +69,9 @@ def dump(consumer: KeptConsumer) -> bytes:
         "disabled": consumer.disabled,
         "create_time": consumer.create_time,
         "update_time": consumer.update_time,
+        "scopes": consumer.grants.scopes,
+        "claims": dict(consumer.grants.claims),
+        "claims_from_token": consumer.grants.from_token,
     }
     return json.dumps(members, separators=(",", ":")).encode()
 
@@ -105,4 +113,19 @@ def _consumer(name: str, members: Mapping[str, Any]) -> KeptConsumer:
         members["disabled"],
         float(members["create_time"]),
         float(members["update_time"]),
+        _grants(members),
     )
+
+
+def _grants(members: Mapping[str, Any]) -> Grants:
+    """What the record grants: nothing, if a jwt-sidecar wrote it that knew no grants."""
+    claims = members.get("claims", {})
+    scopes, from_token = members.get("scopes", []), members.get("claims_from_token", [])
+    if not isinstance(claims, dict) or any(type(one) is not list for one in (scopes, from_token)):
+        raise ValueError("a member of another type")
+    if not all(isinstance(one, str) for one in (*scopes, *from_token)):
+        raise ValueError("a member of another type")
+    grants = Grants(tuple(scopes), claims, tuple(from_token))
+    if any(problems(grants)):
+        raise ValueError("grants that no consumer can have")
+    return grants

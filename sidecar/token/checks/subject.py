@@ -42,7 +42,7 @@ def _check_subject(attempt: Attempt) -> None:
 
 def _subject(attempt: Attempt, rule: SubjectRule) -> str:
     """The claim's value; raises Refused where no directory can be asked about it."""
-    value = find(attempt.jws.unverified_claims, rule.claim)
+    value = find(attempt.claims, rule.claim)
     if value is None:
         raise Refused(
             Reason.CLAIM_MISSING,
@@ -85,4 +85,4 @@ def _passed(attempt: Attempt) -> str:
     return f"{who}; {outage}; {_age(attempt, answer.last)} it said that the user exists"
 
 
-CHECKS = (Check("subject", _check_subject, _passed, ("jws", "party", "key")),)
+CHECKS = (Check("subject", _check_subject, _passed, ("jws", "party", "key", "claims")),)

@@ -98,6 +98,28 @@ def with_consumers(*consumers: dict[str, Any], **settings: Any) -> dict[str, Any
         ),
         pytest.param({"key": None}, ["key: is missing"], id="no key"),
         pytest.param(
+            {
+                "scopes": ["read"],
+                "claims": {"sub": "billing", "realm_access": {"roles": ["reader"]}},
+                "claims_from_token": ["team", "app.name"],
+            },
+            [],
+            id="grants",
+        ),
+        pytest.param(
+            {"claims": {"scope": "admin"}},
+            ["claims.scope: would grant scopes; list them in scopes"],
+            id="a scope among the claims",
+        ),
+        pytest.param(
+            {"claims": {"sub": "billing"}, "claims_from_token": ["sub"]},
+            [
+                'claims_from_token: names "sub", which would be ignored, as claims has "sub"; '
+                "remove one of the two"
+            ],
+            id="a claim of the record that the token may state",
+        ),
+        pytest.param(
             {"disabled": True, "audiences": ["a"], "required": [], "clock_skew": "0s"},
             [],
             id="rules of its own",
@@ -235,8 +257,8 @@ def test_a_consumer_that_an_issuer_would_hide_is_told(folder: Folder, where: str
     ("path", "problem"),
     [
         *(
-            (name, f"must be a claim that names a party; {name} is another thing's (RFC 7519)")
-            for name in ("aud", "exp", "nbf", "iat", "jti")
+            (name, f"must be a claim that names a party; {name} has another meaning")
+            for name in ("aud", "exp", "nbf", "iat", "jti", "scope", "scp")
         ),
         *(
             (path, f'must be the path of a claim, such as key or app.key; it is the text "{path}"')
@@ -247,3 +269,25 @@ def test_a_consumer_that_an_issuer_would_hide_is_told(folder: Folder, where: str
 def test_a_claim_that_holds_no_key_is_no_key_claim(folder: Folder, path: str, problem: str) -> None:
     settings = configuration(consumers={"key_claim": path, "list": [consumer()]})
     assert folder.problems(settings) == [f"jwt-sidecar.yaml:1: consumers.key_claim: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("key_claim", "path", "is_fine"),
+    [
+        ("key", "key", False),
+        ("app.key", "app", False),
+        ("app", "app.name", False),
+        ("app.key", "app.name", True),
+        ("key", "keys", True),
+    ],
+)
+def test_no_token_may_state_the_key_claim_freely(
+    folder: Folder, key_claim: str, path: str, is_fine: bool
+) -> None:
+    jack = consumer() | {"claims_from_token": [path]}
+    settings = configuration(consumers={"key_claim": key_claim, "list": [jack]})
+    problem = (
+        f'jwt-sidecar.yaml:1: consumers.key_claim: is "{key_claim}", so "{path}" in '
+        "claims_from_token of consumer jack would be ignored; remove it there"
+    )
+    assert folder.problems(settings) == ([] if is_fine else [problem])

@@ -1,7 +1,9 @@
 """Consumers in a store, on each of the stores; and what is in their records."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from sidecar.state.consumers.registry import Registry, Taken
 from sidecar.state.consumers.seal import Seal, Unsealable
 from sidecar.state.memory import MemoryStore
 from sidecar.state.sqlite import SqliteStore
+from sidecar.token.snapshot import NO_GRANTS, Grants
 from tests.redis_servers import redis_server, redis_store
 
 
@@ -28,7 +31,10 @@ async def registry(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
 
 
 def kept(name: str = "jack", key: str = "jack-key", disabled: bool = False) -> KeptConsumer:
-    return KeptConsumer(name, key, "HS256", b"\x00sealed", "", {"plan": "gold"}, disabled, 1.0, 2.0)
+    return KeptConsumer(
+        *(name, key, "HS256", b"\x00sealed", "", {"plan": "gold"}, disabled, 1.0, 2.0),
+        Grants(("read",), {"sub": "billing", "n": [1, {"a": None}]}, ("team",)),
+    )
 
 
 async def test_what_was_created_is_found_by_name_and_by_key(registry: Registry) -> None:
@@ -140,3 +146,36 @@ def test_without_a_key_a_secret_is_kept_only_where_that_was_asked_for() -> None:
     assert Seal([NEW], allows_plaintext=True).open("jack", plain) == b"a secret"
     with pytest.raises(UnreadableConsumer, match="plaintext_secrets"):
         Seal([NEW], allows_plaintext=False).open("jack", plain)
+
+
+OLDER = b"""{"format":1,"key":"jack-key","algorithm":"HS256","sealed_secret":"AHNlYWxlZA==",\
+"public_key":"","labels":{"plan":"gold"},"disabled":false,"create_time":1.0,"update_time":2.0}"""
+"""As a jwt-sidecar wrote it that knew no grants."""
+
+
+def test_a_record_of_an_older_version_grants_nothing() -> None:
+    assert parse("jack", OLDER) == replace(kept(), grants=NO_GRANTS)
+
+
+def test_an_older_version_reads_a_record_with_grants() -> None:
+    """It knows the same format, and takes the members that it knows."""
+    older, newer = json.loads(OLDER), json.loads(dump(kept()))
+    assert {name: newer[name] for name in older} == older
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        pytest.param("scopes", "read", id="scopes are text"),
+        pytest.param("scopes", [1], id="a scope is a number"),
+        pytest.param("claims", [], id="claims are a list"),
+        pytest.param("claims", {"sub": 1}, id="sub is a number"),
+        pytest.param("claims", {"exp": 1}, id="a claim that no record grants"),
+        pytest.param("claims_from_token", "sub", id="paths are text"),
+        pytest.param("claims_from_token", [None], id="a path is null"),
+    ],
+)
+def test_grants_that_make_no_sense_are_damage(member: str, value: object) -> None:
+    record = json.dumps({**json.loads(OLDER), member: value}).encode()
+    with pytest.raises(UnreadableConsumer, match="damaged"):
+        parse("jack", record)

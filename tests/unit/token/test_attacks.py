@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -85,8 +85,8 @@ def hmac_of(secret: bytes, **header: object) -> str:
     return mint(Author("HS256", secret, "key-1"), header=header)
 
 
-def as_jack(by: Author) -> str:
-    return mint(by, iss=ABSENT, key=JACK_KEY)
+def as_jack(by: Author, **claims: Any) -> str:
+    return mint(by, iss=ABSENT, key=JACK_KEY, **claims)
 
 
 def forged(**header: object) -> str:
@@ -415,6 +415,38 @@ ON_KEYS = [
         issuer_name="corp",
     ),
     attack("one consumer as another", "RFC 8725, 3.8", lambda: as_jack(JILL), SIGNATURE, BOTH),
+    attack(
+        "a consumer that grants itself a scope",
+        "CWE-269",
+        lambda: as_jack(JACK, scope="admin:write"),
+        Reason.SCOPE_INSUFFICIENT,
+        BOTH,
+        scopes=("admin:write",),
+    ),
+    attack(
+        "a consumer that grants itself a role",
+        "CWE-269",
+        lambda: as_jack(JACK, roles=["admin"]),
+        Reason.CLAIM_MISSING,
+        BOTH,
+        claims={"roles": "admin"},
+    ),
+    attack(
+        "a consumer that calls itself by a user's sub",
+        "CWE-269",
+        lambda: as_jack(JACK, sub="alice"),
+        Reason.CLAIM_MISSING,
+        BOTH,
+        claims={"sub": "alice"},
+    ),
+    attack(
+        "a consumer that names itself an audience",
+        "CWE-269",
+        lambda: as_jack(JACK, aud="billing"),
+        Reason.AUDIENCE_MISMATCH,
+        BOTH,
+        audiences=("billing",),
+    ),
     attack(
         "a consumer as an issuer",
         "RFC 8725, 3.8",

@@ -13,7 +13,7 @@ from jwt.algorithms import get_default_algorithms
 from sidecar.token.keyset import KeySet, parse_jwks
 from sidecar.token.mint import Minted, Order, mint
 from sidecar.token.signing import from_private_key, from_secret, public_jwks
-from sidecar.token.snapshot import Consumers, Limits, Refreshing, Signer
+from sidecar.token.snapshot import Consumers, Grants, Limits, Refreshing, Signer
 from tests.authors import ALL_ALGORITHMS, author
 from tests.tokens import (
     JACK,
@@ -156,7 +156,8 @@ def test_times_are_whole_seconds() -> None:
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 def test_a_consumers_token_is_signed_with_its_own_secret(algorithm: str) -> None:
-    party = consumers(consumer("jack", author(algorithm, None)))
+    grants = Grants(scopes=("read",), claims={"sub": "alice"})
+    party = consumers(replace(consumer("jack", author(algorithm, None)), grants=grants))
     one = minted(party, signer(), consumer="jack", subject="alice", scopes=("read",))
     assert (one.signer_name, one.key_id, one.algorithm) == ("", "", algorithm)
     header, claims = header_and_claims(one)
@@ -166,6 +167,27 @@ def test_a_consumers_token_is_signed_with_its_own_secret(algorithm: str) -> None
     verified = assert_passes(judge(one.token, issuer(), party))
     assert verified.consumer is not None
     assert verified.consumer.name == "jack"
+
+
+@pytest.mark.parametrize(
+    ("grants", "order", "scopes", "sub"),
+    [
+        pytest.param({"scopes": ("a", "b")}, {}, ("a", "b"), None, id="all scopes of the record"),
+        pytest.param({"scopes": ("a", "b")}, {"scopes": ("b",)}, ("b",), None, id="one of them"),
+        pytest.param({"from_token": ("scope",)}, {"scopes": ("x",)}, ("x",), None, id="any scope"),
+        pytest.param({"claims": {"sub": "billing"}}, {}, (), "billing", id="the record's sub"),
+        pytest.param(
+            {"claims": {"sub": "billing"}}, {"subject": "billing"}, (), "billing", id="named too"
+        ),
+        pytest.param({"from_token": ("sub",)}, {"subject": "alice"}, (), "alice", id="any subject"),
+    ],
+)
+def test_what_a_consumers_token_was_ordered_with_counts(
+    grants: dict[str, Any], order: dict[str, Any], scopes: tuple[str, ...], sub: str | None
+) -> None:
+    party = consumers(replace(consumer("jack", JACK), grants=Grants(**grants)))
+    verified = assert_passes(judge(minted(party, consumer="jack", **order).token, party))
+    assert (verified.scopes, verified.claims.get("sub")) == (scopes, sub)
 
 
 @pytest.mark.parametrize("key_claim", ["key", "iss", "sub", "app.key", "https://x.example/key"])

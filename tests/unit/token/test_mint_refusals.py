@@ -217,6 +217,21 @@ def test_of_two_signers_one_must_be_named() -> None:
             {"consumer": "jack", "signer": "internal"}, INVALID, "consumer", "not both", id="both"
         ),
         pytest.param(
+            {"consumer": "jack", "scopes": ("admin",)},
+            *(NOT_GRANTABLE, "scopes", "jack may grant"),
+            id="a scope that its record does not grant",
+        ),
+        pytest.param(
+            {"consumer": "jack", "subject": "root"},
+            *(NOT_GRANTABLE, "subject", "claims_from_token"),
+            id="a subject that would count for nothing",
+        ),
+        pytest.param(
+            {"consumer": "jack", "claims_json": '{"scope": "admin"}'},
+            *(ErrorReason.NAME_RESERVED, "claims_json", '"scope"'),
+            id="a scope among the claims",
+        ),
+        pytest.param(
             {"consumer": "rsa"}, ErrorReason.KEY_UNFIT, "consumer", "public key", id="public key"
         ),
         pytest.param(

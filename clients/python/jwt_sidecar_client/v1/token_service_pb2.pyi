@@ -45,7 +45,8 @@ class ValidateTokenRequest(_message.Message):
     """A JSON object of claims that must be present with these values, by dotted
     path ("realm_access.roles"): a scalar must equal the claim or be an element
     of it; an array means any one of its elements. A claim whose own name has
-    dots is matched whole first.
+    dots is matched whole first. Of a consumer's token only those count that the
+    consumer's record grants or allows it to state.
     """
     client_address: _builtins.str
     """Address of the party that presented the token, for address rules: IPv4 or
@@ -53,11 +54,15 @@ class ValidateTokenRequest(_message.Message):
     """
     @_builtins.property
     def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At least one of these must be in `aud`; replaces the issuer's `audiences`."""
+        """At least one of these must be in `aud`; replaces the issuer's `audiences`.
+        For a consumer's token its audiences must name that one too, and "*" does not.
+        """
 
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Every one of these must be granted by the token's scopes."""
+        """Every one of these must be granted by the token's scopes, or for a
+        consumer's token by the consumer's record.
+        """
 
     @_builtins.property
     def proof(self) -> Global___ProofOfPossession:
@@ -174,7 +179,10 @@ class Token(_message.Message):
     consumer: _builtins.str
     """Name of the consumer whose key signed it; empty for an issuer's."""
     issuer: _builtins.str
-    """The claims `iss`, `sub`, `aud`, `jti`, empty where absent."""
+    """The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+    token only claims count that its record grants or allows it to state, and
+    of `aud` what the consumer's audiences name; so it is for all that follows.
+    """
     subject: _builtins.str
     token_id: _builtins.str
     key_id: _builtins.str
@@ -182,7 +190,9 @@ class Token(_message.Message):
     algorithm: _builtins.str
     """JWS algorithm, such as "RS256"."""
     claims_json: _builtins.str
-    """The claims set exactly as signed: a JSON object in UTF-8."""
+    """The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+    consumer's token the claims that count.
+    """
     @_builtins.property
     def audiences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -354,6 +364,7 @@ class IssueTokenRequest(_message.Message):
     the consumer's key into its key claim.
     """
     subject: _builtins.str
+    """`sub`. For a consumer it must be what its record grants or allows."""
     token_id: _builtins.str
     """`jti`; empty generates a random UUID."""
     claims_json: _builtins.str
@@ -374,7 +385,9 @@ class IssueTokenRequest(_message.Message):
 
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Written to `scope`, joined by spaces; each must be one the signer may grant."""
+        """Written to `scope`, joined by spaces; each must be one the signer may grant,
+        or for a consumer one that its record grants or allows.
+        """
 
     @_builtins.property
     def lifetime(self) -> _duration_pb2.Duration:

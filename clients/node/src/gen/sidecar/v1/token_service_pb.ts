@@ -38,13 +38,15 @@ export type ValidateTokenRequest = Message<"sidecar.v1.ValidateTokenRequest"> & 
 
   /**
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    *
    * @generated from field: repeated string audiences = 3;
    */
   audiences: string[];
 
   /**
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    *
    * @generated from field: repeated string scopes = 4;
    */
@@ -54,7 +56,8 @@ export type ValidateTokenRequest = Message<"sidecar.v1.ValidateTokenRequest"> & 
    * A JSON object of claims that must be present with these values, by dotted
    * path ("realm_access.roles"): a scalar must equal the claim or be an element
    * of it; an array means any one of its elements. A claim whose own name has
-   * dots is matched whole first.
+   * dots is matched whole first. Of a consumer's token only those count that the
+   * consumer's record grants or allows it to state.
    *
    * @generated from field: string required_claims_json = 5;
    */
@@ -186,7 +189,9 @@ export type Token = Message<"sidecar.v1.Token"> & {
   consumer: string;
 
   /**
-   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+   * token only claims count that its record grants or allows it to state, and
+   * of `aud` what the consumer's audiences name; so it is for all that follows.
    *
    * @generated from field: string issuer = 3;
    */
@@ -246,7 +251,8 @@ export type Token = Message<"sidecar.v1.Token"> & {
   algorithm: string;
 
   /**
-   * The claims set exactly as signed: a JSON object in UTF-8.
+   * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+   * consumer's token the claims that count.
    *
    * @generated from field: string claims_json = 13;
    */
@@ -406,6 +412,8 @@ export type IssueTokenRequest = Message<"sidecar.v1.IssueTokenRequest"> & {
   consumer: string;
 
   /**
+   * `sub`. For a consumer it must be what its record grants or allows.
+   *
    * @generated from field: string subject = 3;
    */
   subject: string;
@@ -418,7 +426,8 @@ export type IssueTokenRequest = Message<"sidecar.v1.IssueTokenRequest"> & {
   audiences: string[];
 
   /**
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    *
    * @generated from field: repeated string scopes = 5;
    */

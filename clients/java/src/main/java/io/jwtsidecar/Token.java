@@ -88,7 +88,10 @@ public final class Token {
     return verified.getAlgorithm();
   }
 
-  /** The claims set exactly as signed. */
+  /**
+   * The claims set: an issuer's exactly as signed, of a consumer's token what the consumer's record
+   * grants or allows, as in all that is said here.
+   */
   public String claimsJson() {
     return verified.getClaimsJson();
   }

@@ -80,6 +80,22 @@ class RealSidecarTest {
   }
 
   @Test
+  void grantsAConsumerNothingThatItSaysOfItself() throws Exception {
+    String boast =
+        signedForJack(
+            Instant.now().plusSeconds(3600),
+            ",\"sub\":\"root\",\"scope\":\"orders:write\",\"aud\":\"orders\"");
+    Token token = client.validate(boast);
+    assertEquals("", token.subject());
+    assertEquals(List.of(), token.scopes());
+    assertEquals(List.of(), token.audiences());
+    Requirements none = Requirements.none();
+    assertRefused("SCOPE_INSUFFICIENT", boast, none.withScopes("orders:write"));
+    assertRefused("AUDIENCE_MISMATCH", boast, none.withAudiences("orders"));
+    assertRefused("CLAIM_MISSING", boast, none.withRequiredClaims(Map.of("sub", "root")));
+  }
+
+  @Test
   void refusesAnotherAudience() {
     assertRefused(
         "AUDIENCE_MISMATCH",
@@ -232,10 +248,16 @@ class RealSidecarTest {
   }
 
   private static String signedForJack(Instant expire) throws GeneralSecurityException {
+    return signedForJack(expire, "");
+  }
+
+  private static String signedForJack(Instant expire, String more)
+      throws GeneralSecurityException {
     String signed =
         encoded("{\"alg\":\"HS256\"}")
             + "."
-            + encoded("{\"key\":\"user-key\",\"exp\":%d}".formatted(expire.getEpochSecond()));
+            + encoded(
+                "{\"key\":\"user-key\",\"exp\":%d%s}".formatted(expire.getEpochSecond(), more));
     Mac mac = Mac.getInstance("HmacSHA256");
     mac.init(
         new SecretKeySpec(

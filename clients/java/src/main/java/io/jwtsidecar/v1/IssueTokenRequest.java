@@ -204,6 +204,10 @@ private static final long serialVersionUID = 0L;
   @SuppressWarnings("serial")
   private volatile java.lang.Object subject_ = "";
   /**
+   * <pre>
+   * `sub`. For a consumer it must be what its record grants or allows.
+   * </pre>
+   *
    * <code>string subject = 3;</code>
    * @return The subject.
    */
@@ -221,6 +225,10 @@ private static final long serialVersionUID = 0L;
     }
   }
   /**
+   * <pre>
+   * `sub`. For a consumer it must be what its record grants or allows.
+   * </pre>
+   *
    * <code>string subject = 3;</code>
    * @return The bytes for subject.
    */
@@ -298,7 +306,8 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -310,7 +319,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -321,7 +331,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -333,7 +344,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -1627,6 +1639,10 @@ private static final long serialVersionUID = 0L;
 
     private java.lang.Object subject_ = "";
     /**
+     * <pre>
+     * `sub`. For a consumer it must be what its record grants or allows.
+     * </pre>
+     *
      * <code>string subject = 3;</code>
      * @return The subject.
      */
@@ -1643,6 +1659,10 @@ private static final long serialVersionUID = 0L;
       }
     }
     /**
+     * <pre>
+     * `sub`. For a consumer it must be what its record grants or allows.
+     * </pre>
+     *
      * <code>string subject = 3;</code>
      * @return The bytes for subject.
      */
@@ -1660,6 +1680,10 @@ private static final long serialVersionUID = 0L;
       }
     }
     /**
+     * <pre>
+     * `sub`. For a consumer it must be what its record grants or allows.
+     * </pre>
+     *
      * <code>string subject = 3;</code>
      * @param value The subject to set.
      * @return This builder for chaining.
@@ -1673,6 +1697,10 @@ private static final long serialVersionUID = 0L;
       return this;
     }
     /**
+     * <pre>
+     * `sub`. For a consumer it must be what its record grants or allows.
+     * </pre>
+     *
      * <code>string subject = 3;</code>
      * @return This builder for chaining.
      */
@@ -1683,6 +1711,10 @@ private static final long serialVersionUID = 0L;
       return this;
     }
     /**
+     * <pre>
+     * `sub`. For a consumer it must be what its record grants or allows.
+     * </pre>
+     *
      * <code>string subject = 3;</code>
      * @param value The bytes for subject to set.
      * @return This builder for chaining.
@@ -1854,7 +1886,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1867,7 +1900,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1878,7 +1912,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1890,7 +1925,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1903,7 +1939,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1922,7 +1959,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1940,7 +1978,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1958,7 +1997,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>
@@ -1973,7 +2013,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Written to `scope`, joined by spaces; each must be one the signer may grant.
+     * Written to `scope`, joined by spaces; each must be one the signer may grant,
+     * or for a consumer one that its record grants or allows.
      * </pre>
      *
      * <code>repeated string scopes = 5;</code>

@@ -53,11 +53,19 @@ public interface IssueTokenRequestOrBuilder extends
       getConsumerBytes();
 
   /**
+   * <pre>
+   * `sub`. For a consumer it must be what its record grants or allows.
+   * </pre>
+   *
    * <code>string subject = 3;</code>
    * @return The subject.
    */
   java.lang.String getSubject();
   /**
+   * <pre>
+   * `sub`. For a consumer it must be what its record grants or allows.
+   * </pre>
+   *
    * <code>string subject = 3;</code>
    * @return The bytes for subject.
    */
@@ -107,7 +115,8 @@ public interface IssueTokenRequestOrBuilder extends
 
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -117,7 +126,8 @@ public interface IssueTokenRequestOrBuilder extends
       getScopesList();
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -126,7 +136,8 @@ public interface IssueTokenRequestOrBuilder extends
   int getScopesCount();
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>
@@ -136,7 +147,8 @@ public interface IssueTokenRequestOrBuilder extends
   java.lang.String getScopes(int index);
   /**
    * <pre>
-   * Written to `scope`, joined by spaces; each must be one the signer may grant.
+   * Written to `scope`, joined by spaces; each must be one the signer may grant,
+   * or for a consumer one that its record grants or allows.
    * </pre>
    *
    * <code>repeated string scopes = 5;</code>

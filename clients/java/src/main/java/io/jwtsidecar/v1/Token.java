@@ -164,7 +164,9 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object issuer_ = "";
   /**
    * <pre>
-   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+   * token only claims count that its record grants or allows it to state, and
+   * of `aud` what the consumer's audiences name; so it is for all that follows.
    * </pre>
    *
    * <code>string issuer = 3;</code>
@@ -185,7 +187,9 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+   * token only claims count that its record grants or allows it to state, and
+   * of `aud` what the consumer's audiences name; so it is for all that follows.
    * </pre>
    *
    * <code>string issuer = 3;</code>
@@ -563,7 +567,8 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object claimsJson_ = "";
   /**
    * <pre>
-   * The claims set exactly as signed: a JSON object in UTF-8.
+   * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+   * consumer's token the claims that count.
    * </pre>
    *
    * <code>string claims_json = 13;</code>
@@ -584,7 +589,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * The claims set exactly as signed: a JSON object in UTF-8.
+   * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+   * consumer's token the claims that count.
    * </pre>
    *
    * <code>string claims_json = 13;</code>
@@ -1459,7 +1465,9 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object issuer_ = "";
     /**
      * <pre>
-     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+     * token only claims count that its record grants or allows it to state, and
+     * of `aud` what the consumer's audiences name; so it is for all that follows.
      * </pre>
      *
      * <code>string issuer = 3;</code>
@@ -1479,7 +1487,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+     * token only claims count that its record grants or allows it to state, and
+     * of `aud` what the consumer's audiences name; so it is for all that follows.
      * </pre>
      *
      * <code>string issuer = 3;</code>
@@ -1500,7 +1510,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+     * token only claims count that its record grants or allows it to state, and
+     * of `aud` what the consumer's audiences name; so it is for all that follows.
      * </pre>
      *
      * <code>string issuer = 3;</code>
@@ -1517,7 +1529,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+     * token only claims count that its record grants or allows it to state, and
+     * of `aud` what the consumer's audiences name; so it is for all that follows.
      * </pre>
      *
      * <code>string issuer = 3;</code>
@@ -1531,7 +1545,9 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+     * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+     * token only claims count that its record grants or allows it to state, and
+     * of `aud` what the consumer's audiences name; so it is for all that follows.
      * </pre>
      *
      * <code>string issuer = 3;</code>
@@ -2536,7 +2552,8 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object claimsJson_ = "";
     /**
      * <pre>
-     * The claims set exactly as signed: a JSON object in UTF-8.
+     * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+     * consumer's token the claims that count.
      * </pre>
      *
      * <code>string claims_json = 13;</code>
@@ -2556,7 +2573,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims set exactly as signed: a JSON object in UTF-8.
+     * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+     * consumer's token the claims that count.
      * </pre>
      *
      * <code>string claims_json = 13;</code>
@@ -2577,7 +2595,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims set exactly as signed: a JSON object in UTF-8.
+     * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+     * consumer's token the claims that count.
      * </pre>
      *
      * <code>string claims_json = 13;</code>
@@ -2594,7 +2613,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims set exactly as signed: a JSON object in UTF-8.
+     * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+     * consumer's token the claims that count.
      * </pre>
      *
      * <code>string claims_json = 13;</code>
@@ -2608,7 +2628,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * The claims set exactly as signed: a JSON object in UTF-8.
+     * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+     * consumer's token the claims that count.
      * </pre>
      *
      * <code>string claims_json = 13;</code>

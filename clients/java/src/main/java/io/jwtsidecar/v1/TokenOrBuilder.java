@@ -52,7 +52,9 @@ public interface TokenOrBuilder extends
 
   /**
    * <pre>
-   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+   * token only claims count that its record grants or allows it to state, and
+   * of `aud` what the consumer's audiences name; so it is for all that follows.
    * </pre>
    *
    * <code>string issuer = 3;</code>
@@ -61,7 +63,9 @@ public interface TokenOrBuilder extends
   java.lang.String getIssuer();
   /**
    * <pre>
-   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent.
+   * The claims `iss`, `sub`, `aud`, `jti`, empty where absent. Of a consumer's
+   * token only claims count that its record grants or allows it to state, and
+   * of `aud` what the consumer's audiences name; so it is for all that follows.
    * </pre>
    *
    * <code>string issuer = 3;</code>
@@ -259,7 +263,8 @@ public interface TokenOrBuilder extends
 
   /**
    * <pre>
-   * The claims set exactly as signed: a JSON object in UTF-8.
+   * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+   * consumer's token the claims that count.
    * </pre>
    *
    * <code>string claims_json = 13;</code>
@@ -268,7 +273,8 @@ public interface TokenOrBuilder extends
   java.lang.String getClaimsJson();
   /**
    * <pre>
-   * The claims set exactly as signed: a JSON object in UTF-8.
+   * The claims set, a JSON object in UTF-8: an issuer's exactly as signed, of a
+   * consumer's token the claims that count.
    * </pre>
    *
    * <code>string claims_json = 13;</code>

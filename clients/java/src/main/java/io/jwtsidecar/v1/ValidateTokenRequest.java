@@ -162,6 +162,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -174,6 +175,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -185,6 +187,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -197,6 +200,7 @@ private static final long serialVersionUID = 0L;
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -214,7 +218,8 @@ private static final long serialVersionUID = 0L;
       com.google.protobuf.LazyStringArrayList.emptyList();
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -226,7 +231,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -237,7 +243,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -249,7 +256,8 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -269,7 +277,8 @@ private static final long serialVersionUID = 0L;
    * A JSON object of claims that must be present with these values, by dotted
    * path ("realm_access.roles"): a scalar must equal the claim or be an element
    * of it; an array means any one of its elements. A claim whose own name has
-   * dots is matched whole first.
+   * dots is matched whole first. Of a consumer's token only those count that the
+   * consumer's record grants or allows it to state.
    * </pre>
    *
    * <code>string required_claims_json = 5;</code>
@@ -293,7 +302,8 @@ private static final long serialVersionUID = 0L;
    * A JSON object of claims that must be present with these values, by dotted
    * path ("realm_access.roles"): a scalar must equal the claim or be an element
    * of it; an array means any one of its elements. A claim whose own name has
-   * dots is matched whole first.
+   * dots is matched whole first. Of a consumer's token only those count that the
+   * consumer's record grants or allows it to state.
    * </pre>
    *
    * <code>string required_claims_json = 5;</code>
@@ -1097,6 +1107,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1110,6 +1121,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1121,6 +1133,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1133,6 +1146,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1146,6 +1160,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1165,6 +1180,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1183,6 +1199,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1201,6 +1218,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1216,6 +1234,7 @@ private static final long serialVersionUID = 0L;
     /**
      * <pre>
      * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+     * For a consumer's token its audiences must name that one too, and "*" does not.
      * </pre>
      *
      * <code>repeated string audiences = 3;</code>
@@ -1243,7 +1262,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1256,7 +1276,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1267,7 +1288,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1279,7 +1301,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1292,7 +1315,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1311,7 +1335,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1329,7 +1354,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1347,7 +1373,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1362,7 +1389,8 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Every one of these must be granted by the token's scopes.
+     * Every one of these must be granted by the token's scopes, or for a
+     * consumer's token by the consumer's record.
      * </pre>
      *
      * <code>repeated string scopes = 4;</code>
@@ -1386,7 +1414,8 @@ private static final long serialVersionUID = 0L;
      * A JSON object of claims that must be present with these values, by dotted
      * path ("realm_access.roles"): a scalar must equal the claim or be an element
      * of it; an array means any one of its elements. A claim whose own name has
-     * dots is matched whole first.
+     * dots is matched whole first. Of a consumer's token only those count that the
+     * consumer's record grants or allows it to state.
      * </pre>
      *
      * <code>string required_claims_json = 5;</code>
@@ -1409,7 +1438,8 @@ private static final long serialVersionUID = 0L;
      * A JSON object of claims that must be present with these values, by dotted
      * path ("realm_access.roles"): a scalar must equal the claim or be an element
      * of it; an array means any one of its elements. A claim whose own name has
-     * dots is matched whole first.
+     * dots is matched whole first. Of a consumer's token only those count that the
+     * consumer's record grants or allows it to state.
      * </pre>
      *
      * <code>string required_claims_json = 5;</code>
@@ -1433,7 +1463,8 @@ private static final long serialVersionUID = 0L;
      * A JSON object of claims that must be present with these values, by dotted
      * path ("realm_access.roles"): a scalar must equal the claim or be an element
      * of it; an array means any one of its elements. A claim whose own name has
-     * dots is matched whole first.
+     * dots is matched whole first. Of a consumer's token only those count that the
+     * consumer's record grants or allows it to state.
      * </pre>
      *
      * <code>string required_claims_json = 5;</code>
@@ -1453,7 +1484,8 @@ private static final long serialVersionUID = 0L;
      * A JSON object of claims that must be present with these values, by dotted
      * path ("realm_access.roles"): a scalar must equal the claim or be an element
      * of it; an array means any one of its elements. A claim whose own name has
-     * dots is matched whole first.
+     * dots is matched whole first. Of a consumer's token only those count that the
+     * consumer's record grants or allows it to state.
      * </pre>
      *
      * <code>string required_claims_json = 5;</code>
@@ -1470,7 +1502,8 @@ private static final long serialVersionUID = 0L;
      * A JSON object of claims that must be present with these values, by dotted
      * path ("realm_access.roles"): a scalar must equal the claim or be an element
      * of it; an array means any one of its elements. A claim whose own name has
-     * dots is matched whole first.
+     * dots is matched whole first. Of a consumer's token only those count that the
+     * consumer's record grants or allows it to state.
      * </pre>
      *
      * <code>string required_claims_json = 5;</code>

@@ -57,6 +57,7 @@ public interface ValidateTokenRequestOrBuilder extends
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -67,6 +68,7 @@ public interface ValidateTokenRequestOrBuilder extends
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -76,6 +78,7 @@ public interface ValidateTokenRequestOrBuilder extends
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -86,6 +89,7 @@ public interface ValidateTokenRequestOrBuilder extends
   /**
    * <pre>
    * At least one of these must be in `aud`; replaces the issuer's `audiences`.
+   * For a consumer's token its audiences must name that one too, and "*" does not.
    * </pre>
    *
    * <code>repeated string audiences = 3;</code>
@@ -97,7 +101,8 @@ public interface ValidateTokenRequestOrBuilder extends
 
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -107,7 +112,8 @@ public interface ValidateTokenRequestOrBuilder extends
       getScopesList();
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -116,7 +122,8 @@ public interface ValidateTokenRequestOrBuilder extends
   int getScopesCount();
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -126,7 +133,8 @@ public interface ValidateTokenRequestOrBuilder extends
   java.lang.String getScopes(int index);
   /**
    * <pre>
-   * Every one of these must be granted by the token's scopes.
+   * Every one of these must be granted by the token's scopes, or for a
+   * consumer's token by the consumer's record.
    * </pre>
    *
    * <code>repeated string scopes = 4;</code>
@@ -141,7 +149,8 @@ public interface ValidateTokenRequestOrBuilder extends
    * A JSON object of claims that must be present with these values, by dotted
    * path ("realm_access.roles"): a scalar must equal the claim or be an element
    * of it; an array means any one of its elements. A claim whose own name has
-   * dots is matched whole first.
+   * dots is matched whole first. Of a consumer's token only those count that the
+   * consumer's record grants or allows it to state.
    * </pre>
    *
    * <code>string required_claims_json = 5;</code>
@@ -153,7 +162,8 @@ public interface ValidateTokenRequestOrBuilder extends
    * A JSON object of claims that must be present with these values, by dotted
    * path ("realm_access.roles"): a scalar must equal the claim or be an element
    * of it; an array means any one of its elements. A claim whose own name has
-   * dots is matched whole first.
+   * dots is matched whole first. Of a consumer's token only those count that the
+   * consumer's record grants or allows it to state.
    * </pre>
    *
    * <code>string required_claims_json = 5;</code>
