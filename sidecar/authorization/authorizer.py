@@ -118,7 +118,7 @@ def _admitted(
 
 def denied(refusal: Refusal, policy: Policy, rule: str = "") -> Answer:
     """The answer that keeps a request out."""
-    return Answer(refusal, deny(refusal, policy.realm, policy.json_body), rule)
+    return Answer(refusal, deny(refusal, policy.realm, policy.json_body, policy.details), rule)
 
 
 def _rule(request: HttpRequest, rules: Rules) -> tuple[Rule, Path]:
@@ -153,9 +153,6 @@ def _question(asked: Asked) -> Request:
         demand = replace(demand or Demand(rule.title), condition=bound)
     return Request(
         asked.credential.token,
-        audiences=rule.audiences,
-        scopes=rule.scopes,
-        claims=rule.claims,
         proof=asked.proof,
         client_address=asked.client_address,
         demand=demand,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from sidecar.authorization.denial import Details
 from sidecar.authorization.rules import Rules
 
 _SCHEMES: Final = ("bearer ", "dpop ")
@@ -88,6 +89,8 @@ class Policy:
     realm: str = "jwt-sidecar"
     json_body: bool = True
     """Whether a denial has a JSON body."""
+    details: Details = Details.FULL
+    """How much a denial says."""
     dynamic_metadata: bool = True
     fails_on_outage: bool = False
     """Whether an outage fails the call, so that the proxy decides, and is no denial."""
@@ -97,3 +100,17 @@ class Policy:
     """Whether `x-forwarded-client-cert` is the proxy's own word."""
     mark: object = field(default_factory=object, init=False, repr=False, compare=False)
     """Its own: what was answered by this policy is known by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """One policy, as it holds for requests through two kinds of listeners."""
+
+    local: Policy
+    """For loopback addresses and Unix sockets."""
+    network: Policy
+    """For every other address."""
+
+    def at(self, is_local: bool) -> Policy:
+        """Return the policy of a listener."""
+        return self.local if is_local else self.network

@@ -236,9 +236,10 @@ def _refusal(attempt: Attempt, refused: Refused) -> Refusal:
         refused.reason,
         refused.message,
         attempt.issuer.name if attempt.issuer else "",
-        attempt.request.scopes if refused.reason is Reason.SCOPE_INSUFFICIENT else (),
+        claims.needed_scopes(attempt) if refused.reason is Reason.SCOPE_INSUFFICIENT else (),
         attempt.jws.key_id if refused.reason is Reason.KEY_NOT_FOUND else None,
         refused.dpop,
+        refused.insufficient,
         getattr(attempt, "jws", None),
         hasattr(attempt, "key"),
     )

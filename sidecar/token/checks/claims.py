@@ -3,6 +3,7 @@
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.claims import audiences_of, check_text, find, scopes_of
 from sidecar.token.reason import Reason, Refused
+from sidecar.token.request import Demand
 from sidecar.token.words import listed, quoted
 
 
@@ -11,19 +12,33 @@ def _check_audience(attempt: Attempt) -> None:
     accepted = _accepted_audiences(attempt)
     if accepted is None or not accepted.isdisjoint(attempt.audiences):
         return
-    raise Refused(Reason.AUDIENCE_MISMATCH, _audience(attempt))
+    request, demand = attempt.request, attempt.request.demand
+    if demand and demand.audiences and not request.audiences:
+        raise demand.unmet(
+            f"{_found_audiences(attempt)}; the rule needs any of {listed(sorted(accepted))}; have "
+            "the client request a token for that audience"
+        )
+    raise Refused(
+        Reason.AUDIENCE_MISMATCH, _audience(attempt), insufficient=bool(request.audiences)
+    )
 
 
 def _audience(attempt: Attempt) -> str:
-    accepted = _accepted_audiences(attempt)
-    found = f"aud is {listed(attempt.audiences)}" if attempt.audiences else "there is no aud"
+    accepted, found = _accepted_audiences(attempt), _found_audiences(attempt)
     if accepted is None:
         return f"{found}; any is accepted here"
     return f"{found}; accepted here is any of {listed(sorted(accepted))}"
 
 
+def _found_audiences(attempt: Attempt) -> str:
+    return f"aud is {listed(attempt.audiences)}" if attempt.audiences else "there is no aud"
+
+
 def _accepted_audiences(attempt: Attempt) -> frozenset[str] | None:
-    return frozenset(attempt.request.audiences) or attempt.rules.audiences
+    """Return the audiences of the caller or the rule, which replace those of the issuer."""
+    request = attempt.request
+    asked = request.audiences or (request.demand.audiences if request.demand else ())
+    return frozenset(asked) or attempt.rules.audiences
 
 
 def _check_required_claims(attempt: Attempt) -> None:
@@ -44,30 +59,59 @@ def _required_claims(attempt: Attempt) -> str:
 
 
 def _check_claim_values(attempt: Attempt) -> None:
-    for required in attempt.rules.claims + attempt.request.claims:
-        required.check(attempt.jws.unverified_claims)
+    claims, demand = attempt.jws.unverified_claims, attempt.request.demand
+    for required in attempt.rules.claims:
+        required.check(claims)
+    for required in attempt.request.claims:
+        try:
+            required.check(claims)
+        except Refused as refused:
+            raise Refused(refused.reason, refused.message, insufficient=True) from None
+    if demand:
+        _check_rule_claims(attempt, demand)
+
+
+def _check_rule_claims(attempt: Attempt, demand: Demand) -> None:
+    for required in demand.claims:
+        try:
+            required.check(attempt.jws.unverified_claims)
+        except Refused as refused:
+            raise demand.unmet(
+                f"{refused.message}, as the rule requires; have the issuer grant it, or change "
+                "require.claims of the rule"
+            ) from None
 
 
 def _claim_values(attempt: Attempt) -> str:
-    claims = attempt.jws.unverified_claims
-    paths = dict.fromkeys(one.path for one in attempt.rules.claims + attempt.request.claims)
+    claims, demand = attempt.jws.unverified_claims, attempt.request.demand
+    required = attempt.rules.claims + attempt.request.claims + (demand.claims if demand else ())
+    paths = dict.fromkeys(one.path for one in required)
     held = (f"claim {quoted(path)} is {quoted(find(claims, path))}" for path in paths)
     return "; ".join(held) or "no claim needs a certain value"
 
 
 def _check_scopes(attempt: Attempt) -> None:
     attempt.scopes = scopes_of(attempt.jws.unverified_claims, attempt.rules.scope_claims)
-    granted = frozenset(attempt.scopes)
-    missing = [scope for scope in attempt.request.scopes if scope not in granted]
+    granted, demand = frozenset(attempt.scopes), attempt.request.demand
+    missing = [scope for scope in needed_scopes(attempt) if scope not in granted]
     if missing:
+        rule = f"{demand.rule}: " if demand and demand.scopes else ""
         raise Refused(
             Reason.SCOPE_INSUFFICIENT,
-            f"scope {listed(missing)} is not granted; the token has {listed(attempt.scopes)}",
+            f"{rule}scope {listed(missing)} is not granted; the token has "
+            f"{listed(attempt.scopes)}; have the client request the scope",
+            insufficient=True,
         )
 
 
+def needed_scopes(attempt: Attempt) -> tuple[str, ...]:
+    """Return the scopes that the caller and the rule require."""
+    request = attempt.request
+    return request.scopes + request.demand.scopes if request.demand else request.scopes
+
+
 def _scopes(attempt: Attempt) -> str:
-    needed = attempt.request.scopes
+    needed = needed_scopes(attempt)
     wanted = f"needed is {listed(needed)}" if needed else "none is needed"
     return f"{wanted}; the token has {listed(attempt.scopes)}"
 
