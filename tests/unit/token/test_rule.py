@@ -91,14 +91,14 @@ def test_a_consumers_token_is_not_also_of_an_issuer_of_any_iss() -> None:
         pytest.param(
             OF_CORP,
             demand(issuers=["open"]),
-            Reason.ISSUER_MISMATCH,
+            Reason.RULE_DENIED,
             ("issuer corp", "rule admin", 'issuer ["open"]'),
             id="another issuer",
         ),
         pytest.param(
             OF_CORP,
             demand(consumers=["*"]),
-            Reason.ISSUER_MISMATCH,
+            Reason.RULE_DENIED,
             ("issuer corp", 'consumer ["*"]'),
             id="an issuer, where consumers are named",
         ),
