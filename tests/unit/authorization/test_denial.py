@@ -1,13 +1,15 @@
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sidecar.authorization.denial import Denial, Failure, deny
-from sidecar.token.reason import Reason
+from sidecar.authorization.denial import Denial, Details, Failure, deny
+from sidecar.authorization.generic import GENERIC
+from sidecar.token.reason import DpopError, Reason
 from sidecar.token.request import Refusal
 
 INVALID_TOKEN = 'Bearer realm="shop", error="invalid_token", error_description="why"'
@@ -35,7 +37,11 @@ SPECIAL = {
 def denial(reason: Reason = Reason.EXPIRED, message: str = "why", **changed: Any) -> Denial:
     """The denial of a refusal, in the realm `shop` and with a JSON body."""
     refusal = Refusal(reason, message, "corp", changed.pop("scopes", ("a:r", "b:w")))
-    return deny(refusal, changed.pop("realm", "shop"), changed.pop("json_body", True))
+    refusal = replace(
+        refusal, dpop=changed.pop("dpop", None), insufficient=changed.pop("insufficient", False)
+    )
+    json_body, details = changed.pop("json_body", True), changed.pop("details", Details.FULL)
+    return deny(refusal, changed.pop("realm", "shop"), json_body, details)
 
 
 @pytest.mark.parametrize("reason", [pytest.param(one, id=one.name) for one in Reason])
@@ -107,3 +113,78 @@ def test_every_header_is_printable_ascii_with_its_quotes_in_pairs(
 def test_every_body_is_json_in_utf_8(message: str) -> None:
     body = denial(message=message).body.encode("utf-8")
     assert json.loads(body)["message"] == message
+
+
+SECRETS = ("https://login.example", "corp", "claims.tenant == 'blue'", "alice")
+"""What a message may hold of the configuration or the token."""
+
+
+def told(answer: Denial) -> str:
+    return " ".join([*answer.headers.values(), answer.body])
+
+
+@pytest.mark.parametrize("json_body", [pytest.param(True, id="body"), pytest.param(False, id="no")])
+@pytest.mark.parametrize("reason", [pytest.param(one, id=one.name) for one in Reason])
+def test_with_the_reason_alone_the_answer_is_the_same_for_every_message(
+    reason: Reason, json_body: bool
+) -> None:
+    asked: dict[str, Any] = {"json_body": json_body, "details": Details.REASON}
+    answer = denial(reason, ", ".join(SECRETS), **asked)
+    assert answer == denial(reason, "", **asked)
+    assert not any(one in told(answer) for one in SECRETS)
+    full = denial(reason, json_body=json_body)
+    assert (answer.failure, answer.http_status) == (full.failure, full.http_status)
+    assert answer.headers.keys() == full.headers.keys()
+    if json_body:
+        assert json.loads(answer.body) == {
+            "error": reason.name.lower(),
+            "reason": f"REASON_{reason.name}",
+            "message": GENERIC[reason],
+        }
+
+
+@pytest.mark.parametrize("reason", [pytest.param(one, id=one.name) for one in Reason])
+def test_without_details_only_status_and_scheme_are_left(reason: Reason) -> None:
+    failure, status, _ = SPECIAL.get(reason, CHALLENGED)
+    headers = {
+        Failure.UNAUTHENTICATED: {"www-authenticate": 'Bearer realm="shop"'},
+        Failure.PERMISSION_DENIED: {},
+        Failure.UNAVAILABLE: {"retry-after": "1"},
+    }[failure]
+    answer = denial(reason, ", ".join(SECRETS), details=Details.NONE)
+    assert answer == Denial(failure, status, headers, "")
+
+
+def test_every_reason_has_one_plain_sentence() -> None:
+    assert GENERIC.keys() == set(Reason)
+    for sentence in GENERIC.values():
+        assert re.fullmatch(r"[a-z][ A-Za-z-';]+", sentence)
+
+
+@pytest.mark.parametrize(
+    ("details", "description"),
+    [
+        pytest.param(Details.FULL, ', error="invalid_dpop_proof", error_description="why"', id="f"),
+        pytest.param(
+            Details.REASON,
+            f', error="invalid_dpop_proof", error_description="{GENERIC[Reason.PROOF_INVALID]}"',
+            id="reason",
+        ),
+        pytest.param(Details.NONE, "", id="none"),
+    ],
+)
+def test_a_dpop_challenge_always_names_scheme_and_algorithms(
+    details: Details, description: str
+) -> None:
+    answer = denial(Reason.PROOF_INVALID, dpop=DpopError.PROOF, details=details)
+    challenge, algorithms = answer.headers["www-authenticate"].split(", algs=")
+    assert challenge == f'DPoP realm="shop"{description}'
+    assert "ES256" in algorithms
+
+
+@pytest.mark.parametrize(
+    "reason", [Reason.AUDIENCE_MISMATCH, Reason.CLAIM_MISSING, Reason.CLAIM_MISMATCH]
+)
+def test_what_the_request_asked_for_is_forbidden_and_no_challenge(reason: Reason) -> None:
+    answer = denial(reason, insufficient=True, json_body=False)
+    assert answer == Denial(*FORBIDDEN, "")
