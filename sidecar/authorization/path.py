@@ -12,13 +12,13 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.words import quoted
 
 _PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 """Paths that every server reads in the same way; most paths are plain."""
-_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _INCOMPLETE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DECODES: Final = re.compile(r"%(2[Ff]|5[Cc]|3[Bb]|3[Ff]|23|25|00)")
 """Encoded `/`, `\\`, `;`, `?`, `#`, `%` and NUL: some servers split or decode the path again."""
@@ -30,11 +30,18 @@ _NEEDLESS: Final = re.compile(r"%(?:2[DdEe]|5[Ff]|7[Ee]|3[0-9]|[46][1-9A-Fa-f]|[
 other servers do (RFC 3986, section 2.3)."""
 _RESERVED: Final = re.compile(r"%(?:2[146789AaBbCc]|3[AaDd]|40)")
 """Encoded `!`, `$`, `&`, `'`, `(`, `)`, `*`, `+`, `,`, `:`, `=` and `@`: many clients send them."""
-_KEPT_ENCODED: Final = re.compile(f"{_NEEDLESS.pattern}|{_RESERVED.pattern}")
+_KEPT_ENCODED: Final = re.compile(f"%(?=(?:{_NEEDLESS.pattern[1:]}|{_RESERVED.pattern[1:]}))")
 _PARAMETERS: Final = re.compile(r";[^/]*")
+_DOT_SEGMENT: Final = re.compile(r"/(\.\.?)(?=/|\Z)")
+_PARAMETERS_OF_DOTS: Final = re.compile(r"/(\.\.?;)")
+_ENCODED_DOTS: Final = re.compile(r"/((?:\.|%2[Ee]){1,2})(?=/|\Z)")
 _TARGET_END: Final = re.compile(r"[?#]|%(?:25)*(?:3[Ff]|23)")
 """The mark that ends a path, also if it is encoded, however often."""
 _DOTS: Final = frozenset({".", ".."})
+MAX_UNUSUAL: Final = 4096
+"""Characters of a path that is not plain: finding its readings takes time in proportion."""
+_MAX_QUOTED: Final = 200
+"""Characters of a path that is refused that are looked at for the message."""
 ASTERISK: Final = "*"
 """The target of `OPTIONS *`, which asks about the server (RFC 9112, section 3.2.4)."""
 
@@ -75,12 +82,9 @@ def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
     if target == ASTERISK:
         return Path(target)
     _check_characters(path, target)
-    segments = path.split("/")[1:]
-    names = [_decode(segment, path) for segment in segments]
-    if any(name.endswith(" ") for name in names):
-        raise _refused(path, "has %20 at the end of a segment, which some servers leave out")
-    _check_dots(names, segments, path)
-    return _readings(path, parameters)
+    text = _decode(path, path)
+    _check_segments(text, path)
+    return _readings(path, text, parameters)
 
 
 def shown(target: str) -> str:
@@ -123,6 +127,12 @@ def problem_of_rule_path(path: str) -> str:
 def _check_characters(path: str, target: str) -> None:
     if not path.startswith("/"):
         raise _refused(target, "does not begin with a slash")
+    if len(path) > MAX_UNUSUAL:
+        raise _refused(
+            path,
+            f"has {len(path)} characters, and at most {MAX_UNUSUAL} if one of them is encoded or "
+            "has a meaning of its own; send the rest in the query or the body",
+        )
     if "#" in path:
         raise _refused(path, "has a fragment (#), which no client sends")
     if unusable := _UNUSABLE.search(path):
@@ -137,73 +147,61 @@ def _check_characters(path: str, target: str) -> None:
         )
 
 
-def _decode(segment: str, path: str) -> str:
-    if "%" not in segment:
-        return segment
-    data = _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), segment.encode("ascii"))
+def _decode(encoded: str, path: str) -> str:
     try:
-        text = data.decode("utf-8")
+        text = unquote_to_bytes(encoded).decode("utf-8")
     except ValueError:
-        raise _refused(
-            path, f"has {quoted(shown(segment))}, which is not UTF-8 once it is decoded"
-        ) from None
-    if _CONTROL.search(text):
-        raise _refused(path, f"has {quoted(shown(segment))}, which encodes a control character")
+        raise _refused(path, "has an encoded byte that is not UTF-8") from None
+    if control := _CONTROL.search(text):
+        raise _refused(path, f"has {quoted(control[0])}, an encoded control character")
     return text
 
 
-def _check_dots(names: list[str], segments: list[str], path: str) -> None:
-    """Refuse dot segments that are disguised, and those beside empty segments.
+def _check_segments(text: str, path: str) -> None:
+    """Refuse dot segments that are disguised or beside empty segments, and the like.
 
     Servlet containers read `..;x` as `..`, others do not. Some servers merge slashes before they
     resolve `..`, others keep an empty segment for `..` to remove (RFC 3986, section 5.2.4).
     """
-    dotted = False
-    for name, segment in zip(names, segments, strict=True):
-        bare, mark, _ = name.partition(";")
-        if bare in _DOTS:
-            if mark or name != segment:
-                found = f"{bare};" if mark else segment
-                raise _refused(path, f"has {quoted(found)}, a dot segment that is disguised")
-            dotted = True
-        elif mark and not bare:
-            raise _refused(path, 'has ";" at the beginning of a segment')
-    if dotted and "//" in path:
+    if "/;" in text:
+        raise _refused(path, 'has ";" at the beginning of a segment')
+    if found := _PARAMETERS_OF_DOTS.search(text):
+        raise _refused(path, f"has {quoted(found[1])}, a dot segment that is disguised")
+    if " /" in text or text.endswith(" "):
+        raise _refused(path, "has %20 at the end of a segment, which some servers leave out")
+    dots = _DOT_SEGMENT.findall(text)
+    # Encoded slashes are refused, so the segments of the path and of the text are the same.
+    if len(dots) != len(_DOT_SEGMENT.findall(path)):
+        found = _ENCODED_DOTS.search(path)
+        disguised = found[1] if found else "%2e"
+        raise _refused(path, f"has {quoted(disguised)}, a dot segment that is disguised")
+    if dots and "//" in text:
         raise _refused(path, "has // and a dot segment; servers resolve these in different orders")
 
 
-def _readings(path: str, parameters: Parameters) -> Path:
+def _readings(path: str, text: str, parameters: Parameters) -> Path:
     """Return the path with what every server could take it for, its own reading first.
 
-    The own reading decodes, merges slashes, resolves dot segments and, unless parameters are to
-    be kept, strips them.
+    The own reading is decoded, with slashes merged, dot segments resolved and, unless parameters
+    are to be kept, without these. `text` is the path decoded.
     """
-    forms = [path]
-    ambiguity = ""
-    if ";" in path and parameters is not Parameters.KEEP:
-        stripped = _PARAMETERS.sub("", path)
-        forms = [stripped, path] if parameters is Parameters.REFUSE else [stripped]
-        ambiguity = ";" if parameters is Parameters.REFUSE else ""
-    if "//" in path:
-        forms = [other for form in forms for other in (*_merged(form), form)]
-        ambiguity = "//"
-    elif not _DOTS.isdisjoint(path.split("/")):
-        forms = [other for form in forms for other in (_resolved(form, path), form)]
-        ambiguity = ".." if ".." in path.split("/") else "."
-    texts = [_decode(form, path) for form in forms]
+    forms, ambiguity = [text], ""
     if _KEPT_ENCODED.search(path):
-        texts += [_decode_necessary(form, path) for form in forms]
-        if needless := _NEEDLESS.search(path):
-            ambiguity = ambiguity or needless[0]
-    own, *others = dict.fromkeys(texts)
+        forms.append(_decode(_KEPT_ENCODED.sub("%25", path), path))
+        needless = _NEEDLESS.search(path)
+        ambiguity = needless[0] if needless else ""
+    if ";" in path and parameters is not Parameters.KEEP:
+        stripped = [_PARAMETERS.sub("", form) for form in forms]
+        forms = stripped if parameters is Parameters.STRIP else [*stripped, *forms]
+        ambiguity = ambiguity if parameters is Parameters.STRIP else ";"
+    if "//" in path:
+        forms = [*(other for form in forms for other in _merged(form)), *forms]
+        ambiguity = "//"
+    elif dots := _DOT_SEGMENT.findall(path):
+        forms = [*(_resolved(form, path) for form in forms), *forms]
+        ambiguity = max(dots)
+    own, *others = dict.fromkeys(forms)
     return Path(own, tuple(others), ambiguity)
-
-
-def _decode_necessary(form: str, path: str) -> str:
-    """Decode what can't stand in a path unencoded, and leave the rest encoded, in lower case."""
-    parts = _KEPT_ENCODED.split(form)
-    kept = [found.lower() for found in _KEPT_ENCODED.findall(form)] + [""]
-    return "".join(_decode(part, path) + code for part, code in zip(parts, kept, strict=True))
 
 
 def _merged(path: str) -> tuple[str, ...]:
@@ -231,6 +229,7 @@ def _resolved(form: str, path: str) -> str:
 
 
 def _refused(path: str, problem: str) -> Refused:
+    beginning = shown(path[:_MAX_QUOTED])
     return Refused(
-        Reason.RULE_DENIED, f"no rule can be found for the path {quoted(shown(path))}: it {problem}"
+        Reason.RULE_DENIED, f"no rule can be found for the path {quoted(beginning)}: it {problem}"
     )
