@@ -444,6 +444,13 @@ async def test_caddy_asks_about_every_request(tmp_path: Path) -> None:
             assert answer.status == 401
             assert answer.headers["www-authenticate"].startswith("Bearer ")
         assert len(arrived) == 1
+        for mark in MARKS:
+            arrived.clear()
+            others = [(spelled(name, mark), "/mallory") for name, _ in SMUGGLED]
+            assert (await send(url, asking("/orders", ALICE, others))).status == 200
+            (seen,) = arrived
+            assert "mallory" not in str(seen.headers)
+            assert shown(seen)["x-jwt-subject"] == "alice"
 
 
 @pytest.mark.skipif(not caddy_is_new(), reason="needs Caddy 2.11.2, as above")
