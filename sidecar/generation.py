@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sidecar.aiohttp_import import without_certificates
 from sidecar.config.issuers import Issuer
 from sidecar.config.load import Configuration, public_hash
-from sidecar.config.policy import policy_of
+from sidecar.config.policy import policies_of
 from sidecar.config.signers import Signer
 from sidecar.config.snapshot import build, build_signer
 from sidecar.state.store import Store
@@ -50,7 +50,7 @@ class Generation:
     ) -> None:
         self.configuration = configuration
         self.settings = configuration.settings
-        self.policy = policy_of(self.settings)
+        self.policies = policies_of(self.settings)
         self.load_time = now()
         self.snapshot: Snapshot = build(self.settings, generated={})
         self.sources: dict[str, RemoteKeys] = {}

@@ -78,7 +78,7 @@ class Sidecar:
             Answering(
                 self.engine,
                 self.missing,
-                lambda: self._generation.policy,
+                lambda: self._generation.policies,
                 self.operations.metrics,
             ),
             worker is not None,
@@ -285,8 +285,12 @@ class Sidecar:
         self._changed.set()
 
     def _bind(self, settings: ListenerSettings) -> Listener:
+        is_local = settings.address.is_local
         served = handlers(
-            settings.services, self.engine, lambda: self._generation.policy, self.operations
+            settings.services,
+            self.engine,
+            lambda: self._generation.policies.at(is_local),
+            self.operations,
         )
         served = guarded(served, settings, self.engine)
         return bind(

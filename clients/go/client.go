@@ -165,7 +165,7 @@ func (c *Client) Validate(ctx context.Context, token string, requirements Requir
 	if err != nil {
 		return nil, err
 	}
-	if err := verdict(answer.GetValid(), answer.GetReason(), answer.GetMessage(), requirements); err != nil {
+	if err := verdict(answer, requirements); err != nil {
 		return nil, err
 	}
 	if !isObject(answer.GetToken().GetClaimsJson()) {
@@ -212,7 +212,7 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, scopes ...str
 	if err != nil {
 		return nil, err
 	}
-	if err := verdict(answer.GetValid(), answer.GetReason(), answer.GetMessage(), Requirements{Scopes: scopes}); err != nil {
+	if err := verdict(answer, Requirements{Scopes: scopes}); err != nil {
 		return nil, err
 	}
 	return issuedFrom(answer.GetIssued())

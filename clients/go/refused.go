@@ -42,12 +42,12 @@ func (r Reason) number() int {
 	return number
 }
 
-// code holds for reasons of newer sidecars too: those of authorization are 80 to 99.
-func (r Reason) code() codes.Code {
-	switch number := r.number(); {
-	case r == keysUnavailable || r == stateUnavailable:
+// code also classifies the reasons of newer sidecars: 80 to 99 are those of authorization.
+func (e *RefusedError) code() codes.Code {
+	switch number := e.Reason.number(); {
+	case e.Reason == keysUnavailable || e.Reason == stateUnavailable:
 		return codes.Unavailable
-	case r != proofInvalid && 80 <= number && number <= 99:
+	case e.insufficient || e.Reason != proofInvalid && 80 <= number && number <= 99:
 		return codes.PermissionDenied
 	default:
 		return codes.Unauthenticated
@@ -63,6 +63,8 @@ type RefusedError struct {
 	// What was asked, which the challenge repeats.
 	scopes   []string
 	withDPoP bool
+	// Whether the call asked for what the token lacks, and not the sidecar's configuration.
+	insufficient bool
 }
 
 func (e *RefusedError) Error() string {
@@ -72,7 +74,7 @@ func (e *RefusedError) Error() string {
 // HTTPStatus is 401 or 403; it is 503 where the sidecar could not find out and the client may try
 // again.
 func (e *RefusedError) HTTPStatus() int {
-	switch e.Reason.code() {
+	switch e.code() {
 	case codes.Unavailable:
 		return http.StatusServiceUnavailable
 	case codes.PermissionDenied:
@@ -85,14 +87,16 @@ func (e *RefusedError) HTTPStatus() int {
 // GRPCStatus is UNAUTHENTICATED, PERMISSION_DENIED or UNAVAILABLE, with a message such as
 // "EXPIRED: …". So a gRPC handler may return the error as it is.
 func (e *RefusedError) GRPCStatus() *status.Status {
-	return status.Newf(e.Reason.code(), "%s: %s", e.Reason, e.Message)
+	return status.Newf(e.code(), "%s: %s", e.Reason, e.Message)
 }
 
 // WWWAuthenticate is the challenge (RFC 6750, section 3; RFC 9449, section 7.1), empty where there is
 // none: another token or proof would not help.
 func (e *RefusedError) WWWAuthenticate(realm string) string {
-	code := e.Reason.code()
+	code := e.code()
 	switch {
+	case code == codes.PermissionDenied && e.Reason != scopeInsufficient:
+		return ""
 	case e.Reason == tokenMissing:
 		return fmt.Sprintf(`Bearer realm="%s"`, quotable(realm))
 	case e.Reason == scopeInsufficient:
@@ -115,7 +119,8 @@ func (e *RefusedError) body() body {
 }
 
 // verdict is nil for what the sidecar calls valid, without contradicting itself.
-func verdict(valid bool, reason sidecarv1.Reason, message string, asked Requirements) error {
+func verdict(answer answered, asked Requirements) error {
+	valid, reason := answer.GetValid(), answer.GetReason()
 	unspecified := reason == sidecarv1.Reason_REASON_UNSPECIFIED
 	switch {
 	case valid && unspecified:
@@ -126,12 +131,26 @@ func verdict(valid bool, reason sidecarv1.Reason, message string, asked Requirem
 		return nonsense("neither valid nor a reason")
 	default:
 		return &RefusedError{
-			Reason:   reasonFrom(reason),
-			Message:  message,
-			scopes:   asked.Scopes,
-			withDPoP: asked.Proof.DPoP != "",
+			Reason:       reasonFrom(reason),
+			Message:      answer.GetMessage(),
+			scopes:       asked.Scopes,
+			withDPoP:     asked.Proof.DPoP != "",
+			insufficient: insufficient(answer),
 		}
 	}
+}
+
+// answered is what the answers about access tokens and about refresh tokens have in common.
+type answered interface {
+	GetValid() bool
+	GetReason() sidecarv1.Reason
+	GetMessage() string
+}
+
+// insufficient is false for refresh tokens, of which a call requires nothing.
+func insufficient(answer answered) bool {
+	about, ok := answer.(*sidecarv1.ValidateTokenResponse)
+	return ok && about.GetInsufficient()
 }
 
 // quotable is the text in the characters that RFC 6750, section 3 allows, cut to a bounded length.

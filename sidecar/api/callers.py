@@ -8,6 +8,7 @@ import grpc
 
 from sidecar.api.errors import abort
 from sidecar.api.listener import Handlers, Method, method
+from sidecar.authorization.generic import GENERIC
 from sidecar.config.listeners import CallerToken
 from sidecar.config.listeners import Listener as ListenerSettings
 from sidecar.engine import Engine
@@ -22,6 +23,14 @@ _SANS: Final = "x509_subject_alternative_name"
 _SCHEME: Final = "bearer "
 
 log = logging.getLogger(__name__)
+
+
+class CallerDenied(CallFailed):
+    """A caller was refused; the log may know more than the caller, who may be a stranger."""
+
+    def __init__(self, message: str, logged: str = "") -> None:
+        super().__init__(ErrorReason.CALLER_DENIED, message)
+        self.logged = logged or message
 
 
 def guarded(
@@ -45,7 +54,7 @@ def _checks(settings: ListenerSettings, engine: Engine) -> Iterator[Check]:
     if settings.tls and settings.tls.client_names:
         yield by_name(settings.tls.client_names)
     if settings.caller_token:
-        yield by_token(settings.caller_token, engine)
+        yield by_token(settings.caller_token, engine, settings.address.is_local)
 
 
 def _guarded(handler: Method, checks: Sequence[Check], denied: Callable[[str], None]) -> Method:
@@ -57,6 +66,9 @@ def _guarded(handler: Method, checks: Sequence[Check], denied: Callable[[str], N
         try:
             for check in checks:
                 await check(context)
+        except CallerDenied as failure:
+            denied(failure.logged)
+            await abort(context, failure)
         except CallFailed as failure:
             denied(failure.message)
             await abort(context, failure)
@@ -85,7 +97,7 @@ def by_name(names: Iterable[str]) -> Check:
         sans = context.auth_context().get(_SANS, ())
         if wanted.isdisjoint(sans):
             came = listed(san.decode("utf-8", "replace") for san in sans)
-            raise _denied(
+            raise CallerDenied(
                 f"the caller's certificate has the SANs {came}; none of them is in the listener's "
                 "tls.client_names"
             )
@@ -93,14 +105,19 @@ def by_name(names: Iterable[str]) -> Check:
     return check
 
 
-def by_token(settings: CallerToken, engine: Engine) -> Check:
-    """Callers who send `authorization: Bearer TOKEN` with a token of this issuer and scopes."""
+def by_token(settings: CallerToken, engine: Engine, is_local: bool) -> Check:
+    """Callers who send `authorization: Bearer TOKEN` with a token of this issuer and scopes.
+
+    Unless the listener is local, a refusal does not say what is configured.
+    """
 
     async def check(context: Context) -> None:
         request = Request(_token(context), issuer_name=settings.issuer, scopes=settings.scopes)
         verdict = await engine.decide(request, context.time_remaining())
         if isinstance(verdict, Refusal):
-            raise _denied(f"caller token: {verdict.reason.name}: {verdict.message}")
+            said = f"caller token: {verdict.reason.name}: "
+            message = verdict.message if is_local else GENERIC[verdict.reason]
+            raise CallerDenied(said + message, said + verdict.message)
 
     return check
 
@@ -109,15 +126,13 @@ def _token(context: Context) -> str:
     """The one bearer token in the call's metadata (RFC 6750, section 2.1)."""
     found = [value for key, value in context.invocation_metadata() or () if key == "authorization"]
     if len(found) > 1:
-        raise _denied(f"caller token: the metadata has authorization {len(found)} times; send one")
+        raise CallerDenied(
+            f"caller token: the metadata has authorization {len(found)} times; send one"
+        )
     value = found[0] if found else ""
     if not isinstance(value, str) or not value.lower().startswith(_SCHEME):
-        raise _denied(
+        raise CallerDenied(
             "caller token: TOKEN_MISSING: this listener needs the metadata "
             '"authorization: Bearer TOKEN" with each call'
         )
     return value[len(_SCHEME) :].strip(" ")
-
-
-def _denied(message: str) -> CallFailed:
-    return CallFailed(ErrorReason.CALLER_DENIED, message)

@@ -14,12 +14,14 @@ from aiohttp import web
 from sidecar.api.about import about_http
 from sidecar.authorization.admission import Admission
 from sidecar.authorization.authorizer import Answer, authorize, denied
-from sidecar.authorization.denial import Denial
+from sidecar.authorization.denial import Denial, Details
 from sidecar.authorization.forwarded import Undescribed, described, ensure_changeable, for_upstream
 from sidecar.authorization.http_request import MOST_HEADER_BYTES, HttpRequest
 from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
 
+_NO_QUESTION: Final = "the request can't be checked as the proxy describes it"
+"""What is wrong may be the proxy's configuration, which is not for every client to know."""
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 log = logging.getLogger(__name__)
@@ -101,9 +103,10 @@ def _denied(outcome: Admission | Denial) -> web.Response:
 
 def _refused(status: int, problem: str, policy: Policy) -> web.Response:
     """The refusal of what is no question: there is no reason for it in the contract."""
-    body = {"error": "bad_request", "message": problem}
-    if not policy.json_body:
+    if not policy.json_body or policy.details is Details.NONE:
         return web.Response(status=status, headers=_NO_STORE)
+    told = problem if policy.details is Details.FULL else _NO_QUESTION
+    body = {"error": "bad_request", "message": told}
     return web.Response(
         status=status,
         headers=_NO_STORE,

@@ -44,15 +44,16 @@ _LOG.addFilter(_NotTheClients())
 class _Paths:
     """What is answered at each path; what answers `check` and `introspect` loads when it must."""
 
-    def __init__(self, answering: Answering) -> None:
+    def __init__(self, answering: Answering, address: Address) -> None:
         self._answering = answering
+        self._is_local = address.is_local
         self._engine = answering.engine
 
     @cached_property
     def checks(self) -> "Check":
         from sidecar.api.check import Check
 
-        return Check(self._engine, self._answering.policy)
+        return Check(self._engine, lambda: self._answering.policies().at(self._is_local))
 
     @cached_property
     def introspection(self) -> "Introspection":
@@ -98,9 +99,11 @@ class _Paths:
         return await self.introspection.answer(request)
 
 
-def application(answering: Answering, serve: Callable[[], Collection[str]]) -> web.Application:
+def application(
+    answering: Answering, address: Address, serve: Callable[[], Collection[str]]
+) -> web.Application:
     """The paths of what `serve` gives at the time, as the setting `http.serve` names it."""
-    paths = _Paths(answering)
+    paths = _Paths(answering, address)
 
     def only(service: str, answer: Handler) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from sidecar.aiohttp_import import without_certificates
-from sidecar.authorization.policy import Policy
+from sidecar.authorization.policy import Policies
 from sidecar.config.addresses import Address
 from sidecar.config.listeners import Http
 from sidecar.engine import Engine
@@ -19,7 +19,7 @@ class Answering:
     engine: Engine
     missing: Callable[[], tuple[Lack, ...]]
     """What keeps the sidecar from being ready."""
-    policy: Callable[[], Policy]
+    policies: Callable[[], Policies]
     """How requests are authorized at the time."""
     metrics: Callable[[], Awaitable[str]]
     """What a scraper gets."""
@@ -84,7 +84,7 @@ class _Serving:
             from sidecar.api.http import application, serving
 
         self.serve = wanted.serve
-        app = application(answering, lambda: self.serve)
+        app = application(answering, wanted.address, lambda: self.serve)
         self.address = await self._stack.enter_async_context(serving(wanted.address, app, shared))
 
     async def close(self) -> None:

@@ -160,7 +160,9 @@ def validate_response(verdict: Verdict) -> messages.ValidateTokenResponse:
     """The message that a verdict makes."""
     if isinstance(verdict, Refusal):
         return messages.ValidateTokenResponse(
-            reason=reason_pb2.Reason.ValueType(verdict.reason), message=verdict.message
+            reason=reason_pb2.Reason.ValueType(verdict.reason),
+            message=verdict.message,
+            insufficient=verdict.insufficient,
         )
     return messages.ValidateTokenResponse(valid=True, token=_token(verdict))
 

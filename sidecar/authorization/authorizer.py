@@ -121,7 +121,7 @@ def _without_token(
 
 def denied(refusal: Refusal, policy: Policy, rule: str = "") -> Answer:
     """The answer that keeps a request out."""
-    return Answer(refusal, deny(refusal, policy.realm, policy.json_body), rule)
+    return Answer(refusal, deny(refusal, policy.realm, policy.json_body, policy.details), rule)
 
 
 def _rule(request: HttpRequest, policy: Policy) -> tuple[Rule, Path]:
@@ -210,9 +210,6 @@ def _question(asked: Asked) -> Request:
         demand = replace(demand or Demand(rule.title), condition=bound)
     return Request(
         asked.credential.token,
-        audiences=rule.audiences,
-        scopes=rule.scopes,
-        claims=rule.claims,
         proof=asked.proof,
         client_address=asked.client_address,
         demand=demand,

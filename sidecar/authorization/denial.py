@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from sidecar.authorization.generic import GENERIC
 from sidecar.token.algorithms import ASYMMETRIC
 from sidecar.token.reason import Reason
 from sidecar.token.request import Refusal
@@ -35,53 +36,71 @@ class Denial:
     body: str
 
 
+class Details(Enum):
+    """How much a client is told about why its request may not pass."""
+
+    FULL = "full"
+    """The reason and the whole message, which names issuers, rules and values of claims."""
+    REASON = "reason"
+    """The reason and a sentence that is the same for everybody."""
+    NONE = "none"
+    """Nothing beyond the status and a challenge that only names scheme and realm."""
+
+
 _UNAVAILABLE: Final = frozenset({Reason.KEYS_UNAVAILABLE, Reason.STATE_UNAVAILABLE})
 _FORBIDDEN: Final = frozenset(
     {Reason.SCOPE_INSUFFICIENT, Reason.ADDRESS_DENIED, Reason.RULE_DENIED}
 )
 
 
-def deny(refusal: Refusal, realm: str, json_body: bool) -> Denial:
-    """The denial of a refusal: status, `WWW-Authenticate` or `Retry-After`, and body."""
-    failure, status = _failure(refusal.reason)
+def deny(refusal: Refusal, realm: str, json_body: bool, details: Details = Details.FULL) -> Denial:
+    """Return the denial of a refusal: status, `WWW-Authenticate` or `Retry-After`, and body."""
+    failure, status = _failure(refusal)
     headers = {}
     if failure is Failure.UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-    elif refusal.reason not in {Reason.ADDRESS_DENIED, Reason.RULE_DENIED}:
-        headers["www-authenticate"] = _challenge(refusal, realm)
-    if not json_body:
+    else:
+        challenge = _challenge(refusal, failure, realm, details)
+        if challenge:
+            headers["www-authenticate"] = challenge
+    if not json_body or details is Details.NONE:
         return Denial(failure, status, headers, "")
     headers["content-type"] = "application/json"
     body = {
         "error": refusal.reason.name.lower(),
         "reason": f"REASON_{refusal.reason.name}",
-        "message": refusal.message,
+        "message": _told(refusal, details),
     }
     return Denial(failure, status, headers, json.dumps(body))
 
 
-def _failure(reason: Reason) -> tuple[Failure, int]:
-    if reason in _UNAVAILABLE:
+def _failure(refusal: Refusal) -> tuple[Failure, int]:
+    if refusal.reason in _UNAVAILABLE:
         return Failure.UNAVAILABLE, 503
-    if reason in _FORBIDDEN:
+    if refusal.reason in _FORBIDDEN or refusal.insufficient:
         return Failure.PERMISSION_DENIED, 403
     return Failure.UNAUTHENTICATED, 401
 
 
-def _challenge(refusal: Refusal, realm: str) -> str:
-    if refusal.dpop is not None:
-        return (
-            f'DPoP realm="{_sendable(realm)}", error="{refusal.dpop}", '
-            f'error_description="{_sendable(refusal.message)}", algs="{_ALGORITHMS}"'
-        )
-    challenge = f'Bearer realm="{_sendable(realm)}"'
-    if refusal.reason is Reason.TOKEN_MISSING:
-        return challenge
-    if refusal.reason is Reason.SCOPE_INSUFFICIENT:
+def _challenge(refusal: Refusal, failure: Failure, realm: str, details: Details) -> str:
+    """Return the challenge; empty if another token of the same kind would not help."""
+    scheme = "DPoP" if refusal.dpop is not None else "Bearer"
+    challenge = f'{scheme} realm="{_sendable(realm)}"'
+    algorithms = f', algs="{_ALGORITHMS}"' if refusal.dpop is not None else ""
+    if failure is Failure.PERMISSION_DENIED:
+        # A client needs the scopes to ask for them (RFC 6750, section 3), so `reason` names them.
+        if refusal.reason is not Reason.SCOPE_INSUFFICIENT or details is Details.NONE:
+            return ""
         scope = _sendable(" ".join(refusal.scopes))
         return f'{challenge}, error="insufficient_scope", scope="{scope}"'
-    description = _sendable(refusal.message)
-    return f'{challenge}, error="invalid_token", error_description="{description}"'
+    if refusal.reason is Reason.TOKEN_MISSING or details is Details.NONE:
+        return f"{challenge}{algorithms}"
+    error, description = refusal.dpop or "invalid_token", _sendable(_told(refusal, details))
+    return f'{challenge}, error="{error}", error_description="{description}"{algorithms}'
+
+
+def _told(refusal: Refusal, details: Details) -> str:
+    return refusal.message if details is Details.FULL else GENERIC[refusal.reason]
 
 
 def _sendable(text: str) -> str:

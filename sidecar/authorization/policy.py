@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from sidecar.authorization.denial import Details
 from sidecar.authorization.header_names import ProtectedHeaders
 from sidecar.authorization.path import Parameters
 from sidecar.authorization.rules import Rules
@@ -87,6 +88,8 @@ class Policy:
     realm: str = "jwt-sidecar"
     json_body: bool = True
     """Whether a denial has a JSON body."""
+    details: Details = Details.FULL
+    """How much a denial says."""
     dynamic_metadata: bool = True
     fails_on_outage: bool = False
     """Whether an outage fails the call, so that the proxy decides, and is no denial."""
@@ -108,6 +111,20 @@ class Policy:
         object.__setattr__(self, "token_headers", token_headers)
         protected = ProtectedHeaders(self.forward.names | token_headers)
         object.__setattr__(self, "protected_headers", protected)
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """One policy, as it holds for requests through two kinds of listeners."""
+
+    local: Policy
+    """For loopback addresses and Unix sockets."""
+    network: Policy
+    """For every other address."""
+
+    def at(self, is_local: bool) -> Policy:
+        """Return the policy of a listener."""
+        return self.local if is_local else self.network
 
 
 def _token_headers(sources: tuple[Source, ...]) -> frozenset[str]:

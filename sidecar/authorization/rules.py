@@ -14,7 +14,6 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from sidecar.authorization.condition import Expression
 from sidecar.token.addresses import AddressRules
-from sidecar.token.claims import RequiredClaim
 from sidecar.token.request import Demand
 
 WILDCARD: Final = "*."
@@ -46,11 +45,8 @@ class Rule:
     name: str = ""
     """By which a proxy's route names it; empty where it has none."""
     passage: Passage = Passage.TOKEN
-    audiences: tuple[str, ...] = ()
-    """Replace those of the issuer."""
-    scopes: tuple[str, ...] = ()
-    claims: tuple[RequiredClaim, ...] = ()
     demand: Demand | None = None
+    """What it requires beyond a valid token, except its condition."""
     condition: Expression | None = None
     addresses: AddressRules | None = None
     """Of the clients, whose request has a token or has none."""

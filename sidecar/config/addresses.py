@@ -52,6 +52,11 @@ class Address(Written):
         except ValueError:
             return False
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return self.is_unix or self.is_loopback
+
     def __str__(self) -> str:
         """As it is written in the file, and as gRPC takes it."""
         if self.path:

@@ -111,6 +111,9 @@ class Denied(Section):
     """`realm` in `WWW-Authenticate`."""
     body: Literal["json", "none"] = "json"
     """Whether the answer has a body that says why."""
+    details: Maybe[Literal["full", "reason", "none"]] = None
+    """How much it says about why. Absent: `full` to clients of a listener on a loopback address or
+    a Unix socket, `reason` to all others."""
 
 
 class ClientAddress(Section):

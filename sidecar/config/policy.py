@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sidecar.authorization.denial import Details
 from sidecar.authorization.path import Parameters
 from sidecar.authorization.policy import (
     CookieSource,
     Forward,
     ForwardedClaim,
     HeaderSource,
+    Policies,
     Policy,
     QuerySource,
     Source,
@@ -20,8 +22,18 @@ from sidecar.token.claims import required_claims
 from sidecar.token.request import Demand
 
 
+def policies_of(settings: Settings) -> Policies:
+    """Return the policies of the listeners: what denials say depends on who reaches them."""
+    policy = policy_of(settings)
+    denied = settings.authorization.denied if settings.authorization else None
+    if denied and denied.details:
+        policy = replace(policy, details=Details(denied.details))
+        return Policies(policy, policy)
+    return Policies(policy, replace(policy, details=Details.REASON))
+
+
 def policy_of(settings: Settings) -> Policy:
-    """The policy that the settings ask for."""
+    """Return the policy that the settings ask for, whose denials say everything."""
     configured = settings.authorization
     if configured is None:
         return Policy()
@@ -42,11 +54,11 @@ def policy_of(settings: Settings) -> Policy:
         ),
         configured.denied.realm,
         configured.denied.body == "json",
-        configured.dynamic_metadata,
-        configured.on_outage == "error",
-        configured.client_address.trusted_hops,
-        configured.client_certificate == "x-forwarded-client-cert",
-        Parameters(configured.paths.parameters),
+        dynamic_metadata=configured.dynamic_metadata,
+        fails_on_outage=configured.on_outage == "error",
+        trusted_hops=configured.client_address.trusted_hops,
+        certificate_header_trusted=configured.client_certificate == "x-forwarded-client-cert",
+        path_parameters=Parameters(configured.paths.parameters),
     )
 
 
@@ -68,21 +80,19 @@ def _rule(configured: rules.Rule, index: int, open_issuers: Mapping[str, bool]) 
         return rule
     return replace(
         rule,
-        audiences=require.audiences or (),
-        scopes=require.scopes or (),
-        claims=required_claims(require.claims),
         demand=_demand(title, require, open_issuers),
         condition=require.condition.expression if require.condition else None,
     )
 
 
-def _demand(title: str, require: rules.Require, open_issuers: Mapping[str, bool]) -> Demand | None:
-    if require.issuers is None and require.consumers is None:
-        return None
+def _demand(title: str, require: rules.Require, open_issuers: Mapping[str, bool]) -> Demand:
     named = require.issuers or ()
     return Demand(
         title,
         None if require.issuers is None else frozenset(named),
         None if require.consumers is None else frozenset(require.consumers),
         next((name for name in named if open_issuers.get(name)), ""),
+        require.audiences or (),
+        require.scopes or (),
+        required_claims(require.claims),
     )

@@ -79,14 +79,22 @@ class Refused(Exception):
     """A check failed: the token may not pass.
 
     The message is one sentence for a person and never holds the token or a secret. `dpop` is set
-    where the client is to use DPoP, or to use it in another way.
+    where the client is to use DPoP, or to use it in another way. `insufficient` is set if the
+    request, not the issuer or consumer, requires what the token lacks.
     """
 
-    def __init__(self, reason: Reason, message: str, dpop: DpopError | None = None) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        dpop: DpopError | None = None,
+        insufficient: bool = False,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.dpop = dpop
+        self.insufficient = insufficient
 
 
 class CallFailed(Exception):

@@ -9,7 +9,7 @@ from sidecar.token import base64url
 from sidecar.token.again import Grounds
 from sidecar.token.claims import RequiredClaim
 from sidecar.token.jws import Jws
-from sidecar.token.reason import DpopError, Reason
+from sidecar.token.reason import DpopError, Reason, Refused
 from sidecar.token.snapshot import Consumer
 from sidecar.token.words import listed
 
@@ -56,9 +56,9 @@ class Condition(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Whose tokens a rule takes, and under which condition.
+    """What a rule requires beyond a valid token.
 
-    Where it names issuers or consumers, it takes the tokens of those alone.
+    If it names issuers or consumers, it takes only their tokens.
     """
 
     rule: str
@@ -69,6 +69,11 @@ class Demand:
     """Names of consumers, `*` for any; None: any, unless it names issuers."""
     open_issuer: str = ""
     """Which of the issuers takes any `iss`; empty where none does."""
+    audiences: tuple[str, ...] = ()
+    """At least one must be in `aud`; they replace the issuer's audiences."""
+    scopes: tuple[str, ...] = ()
+    """All must be granted."""
+    claims: tuple[RequiredClaim, ...] = ()
     condition: Condition | None = None
 
     @property
@@ -92,10 +97,21 @@ class Demand:
         named = [f"{what} {listed(sorted(which))}" for what, which in groups if which is not None]
         return " or ".join(named) or "any"
 
+    def takes_others(self, title: str) -> Refused:
+        """Return the refusal of a token from a party that the rule does not name."""
+        return self.unmet(
+            f"the token is of {title}, and the rule takes those of {self.parties()}; present such "
+            "a token, or add this party to the rule's require"
+        )
+
+    def unmet(self, problem: str) -> Refused:
+        """Return the refusal of a token that lacks what the rule requires."""
+        return Refused(Reason.RULE_DENIED, f"{self.rule}: {problem}", insufficient=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A token, and what this caller demands of it beyond the configuration."""
+    """A token, and what its caller or the rule of its HTTP request requires of it."""
 
     token: str = field(repr=False)
     issuer_name: str = ""
@@ -105,6 +121,7 @@ class Request:
     scopes: tuple[str, ...] = ()
     """All of these must be granted."""
     claims: tuple[RequiredClaim, ...] = ()
+    """The caller requires these; the rule's own are in `demand`, and so are its scopes."""
     proof: Proof = NO_PROOF
     client_address: str = ""
     """Of the client that presents the token, in text; empty where it is not known."""
@@ -155,6 +172,8 @@ class Refusal:
     """The `kid` that the issuer's keys lack, where that is the reason."""
     dpop: DpopError | None = None
     """Set where the client is to use DPoP, or to use it in another way."""
+    insufficient: bool = False
+    """Whether the request requires what the token lacks, not the issuer or consumer."""
     token: Jws | None = field(default=None, repr=False, compare=False)
     """What was refused; None where it could not be read."""
     is_verified: bool = field(default=False, repr=False, compare=False)

@@ -103,7 +103,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_PROOF_INVALID: _Reason.ValueType  # 82
     """The token is bound to a key, and the proof is missing or does not fit."""
     REASON_RULE_DENIED: _Reason.ValueType  # 83
-    """A rule's condition is not met."""
+    """What the rule of the HTTP request requires is not met, scopes aside."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a token was refused. Numbers and names are stable: alert and branch on
@@ -191,7 +191,7 @@ REASON_ADDRESS_DENIED: Reason.ValueType  # 81
 REASON_PROOF_INVALID: Reason.ValueType  # 82
 """The token is bound to a key, and the proof is missing or does not fit."""
 REASON_RULE_DENIED: Reason.ValueType  # 83
-"""A rule's condition is not met."""
+"""What the rule of the HTTP request requires is not met, scopes aside."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _ErrorReason:

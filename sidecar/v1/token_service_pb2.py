@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sidecar.v1 import reason_pb2 as sidecar_dot_v1_dot_reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esidecar/v1/token_service.proto\x12\nsidecar.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17sidecar/v1/reason.proto\"\xc1\x01\n\x14ValidateTokenRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0bissuer_name\x18\x02 \x01(\t\x12\x11\n\taudiences\x18\x03 \x03(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x1c\n\x14required_claims_json\x18\x05 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\x12,\n\x05proof\x18\x07 \x01(\x0b\x32\x1d.sidecar.v1.ProofOfPossession\"k\n\x11ProofOfPossession\x12\x0c\n\x04\x64pop\x18\x01 \x01(\t\x12\x13\n\x0bhttp_method\x18\x02 \x01(\t\x12\x10\n\x08http_uri\x18\x03 \x01(\t\x12!\n\x19\x63lient_certificate_sha256\x18\x04 \x01(\x0c\"}\n\x15ValidateTokenResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\"\n\x06reason\x18\x02 \x01(\x0e\x32\x12.sidecar.v1.Reason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12 \n\x05token\x18\x04 \x01(\x0b\x32\x11.sidecar.v1.Token\"\xd2\x02\n\x05Token\x12\x13\n\x0bissuer_name\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x11\n\taudiences\x18\x05 \x03(\t\x12\x10\n\x08token_id\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12.\n\nissue_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnot_before_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06key_id\x18\x0b \x01(\t\x12\x11\n\talgorithm\x18\x0c \x01(\t\x12\x13\n\x0b\x63laims_json\x18\r \x01(\t\"H\n\x13\x45xplainTokenRequest\x12\x31\n\x07request\x18\x01 \x01(\x0b\x32 .sidecar.v1.ValidateTokenRequest\"\xac\x01\n\x14\x45xplainTokenResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32!.sidecar.v1.ValidateTokenResponse\x12!\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x11.sidecar.v1.Check\x12\x1e\n\x16unverified_header_json\x18\x03 \x01(\t\x12\x1e\n\x16unverified_claims_json\x18\x04 \x01(\t\"\xd6\x01\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07outcome\x18\x02 \x01(\x0e\x32\x19.sidecar.v1.Check.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.sidecar.v1.Reason\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"_\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_PASSED\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_SKIPPED\x10\x03\"\x98\x03\n\x11IssueTokenRequest\x12\x0e\n\x06signer\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x11\n\taudiences\x18\x04 \x03(\t\x12\x0e\n\x06scopes\x18\x05 \x03(\t\x12+\n\x08lifetime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x0fnot_before_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x35\n\x10not_before_delay\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x10\n\x08token_id\x18\t \x01(\t\x12\x13\n\x0b\x63laims_json\x18\n \x01(\t\x12\x14\n\x0cheaders_json\x18\x0b \x01(\t\x12\x18\n\x10\x63ritical_headers\x18\x0c \x03(\t\x12\x11\n\talgorithm\x18\r \x01(\t\x12\x1a\n\x12with_refresh_token\x18\x0e \x01(\x08\x42\x0c\n\nnot_before\"\x89\x02\n\x12IssueTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x11\n\talgorithm\x18\x04 \x01(\t\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrefresh_token\x18\x07 \x01(\t\x12\x37\n\x13refresh_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13RefreshTokenRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\"\x8a\x01\n\x14RefreshTokenResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\"\n\x06reason\x18\x02 \x01(\x0e\x32\x12.sidecar.v1.Reason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12.\n\x06issued\x18\x04 \x01(\x0b\x32\x1e.sidecar.v1.IssueTokenResponse\"\xd2\x01\n\x12RevokeTokenRequest\x12\x0f\n\x05token\x18\x01 \x01(\tH\x00\x12\x17\n\rrefresh_token\x18\x02 \x01(\tH\x00\x12\x35\n\x0ftoken_reference\x18\x03 \x01(\x0b\x32\x1a.sidecar.v1.TokenReferenceH\x00\x12/\n\x07subject\x18\x04 \x01(\x0b\x32\x1c.sidecar.v1.SubjectReferenceH\x00\x12\x12\n\x08\x63onsumer\x18\x05 \x01(\tH\x00\x12\x0c\n\x04note\x18\x06 \x01(\tB\x08\n\x06target\"c\n\x0eTokenReference\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x10SubjectReference\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x31\n\rissued_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x13RevokeTokenResponse\x12/\n\x0brevoke_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"$\n\x0fGetJwksResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t2\xeb\x03\n\x0cTokenService\x12T\n\rValidateToken\x12 .sidecar.v1.ValidateTokenRequest\x1a!.sidecar.v1.ValidateTokenResponse\x12Q\n\x0c\x45xplainToken\x12\x1f.sidecar.v1.ExplainTokenRequest\x1a .sidecar.v1.ExplainTokenResponse\x12K\n\nIssueToken\x12\x1d.sidecar.v1.IssueTokenRequest\x1a\x1e.sidecar.v1.IssueTokenResponse\x12Q\n\x0cRefreshToken\x12\x1f.sidecar.v1.RefreshTokenRequest\x1a .sidecar.v1.RefreshTokenResponse\x12N\n\x0bRevokeToken\x12\x1e.sidecar.v1.RevokeTokenRequest\x1a\x1f.sidecar.v1.RevokeTokenResponse\x12\x42\n\x07GetJwks\x12\x1a.sidecar.v1.GetJwksRequest\x1a\x1b.sidecar.v1.GetJwksResponseBW\n\x10io.jwtsidecar.v1P\x01ZAgithub.com/jwt-sidecar/jwt-sidecar/clients/go/sidecarv1;sidecarv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esidecar/v1/token_service.proto\x12\nsidecar.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17sidecar/v1/reason.proto\"\xc1\x01\n\x14ValidateTokenRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x13\n\x0bissuer_name\x18\x02 \x01(\t\x12\x11\n\taudiences\x18\x03 \x03(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x1c\n\x14required_claims_json\x18\x05 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\x12,\n\x05proof\x18\x07 \x01(\x0b\x32\x1d.sidecar.v1.ProofOfPossession\"k\n\x11ProofOfPossession\x12\x0c\n\x04\x64pop\x18\x01 \x01(\t\x12\x13\n\x0bhttp_method\x18\x02 \x01(\t\x12\x10\n\x08http_uri\x18\x03 \x01(\t\x12!\n\x19\x63lient_certificate_sha256\x18\x04 \x01(\x0c\"\x93\x01\n\x15ValidateTokenResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\"\n\x06reason\x18\x02 \x01(\x0e\x32\x12.sidecar.v1.Reason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12 \n\x05token\x18\x04 \x01(\x0b\x32\x11.sidecar.v1.Token\x12\x14\n\x0cinsufficient\x18\x05 \x01(\x08\"\xd2\x02\n\x05Token\x12\x13\n\x0bissuer_name\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12\x11\n\taudiences\x18\x05 \x03(\t\x12\x10\n\x08token_id\x18\x06 \x01(\t\x12\x0e\n\x06scopes\x18\x07 \x03(\t\x12.\n\nissue_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnot_before_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06key_id\x18\x0b \x01(\t\x12\x11\n\talgorithm\x18\x0c \x01(\t\x12\x13\n\x0b\x63laims_json\x18\r \x01(\t\"H\n\x13\x45xplainTokenRequest\x12\x31\n\x07request\x18\x01 \x01(\x0b\x32 .sidecar.v1.ValidateTokenRequest\"\xac\x01\n\x14\x45xplainTokenResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32!.sidecar.v1.ValidateTokenResponse\x12!\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x11.sidecar.v1.Check\x12\x1e\n\x16unverified_header_json\x18\x03 \x01(\t\x12\x1e\n\x16unverified_claims_json\x18\x04 \x01(\t\"\xd6\x01\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x07outcome\x18\x02 \x01(\x0e\x32\x19.sidecar.v1.Check.Outcome\x12\"\n\x06reason\x18\x03 \x01(\x0e\x32\x12.sidecar.v1.Reason\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"_\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_PASSED\x10\x01\x12\x12\n\x0eOUTCOME_FAILED\x10\x02\x12\x13\n\x0fOUTCOME_SKIPPED\x10\x03\"\x98\x03\n\x11IssueTokenRequest\x12\x0e\n\x06signer\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x11\n\taudiences\x18\x04 \x03(\t\x12\x0e\n\x06scopes\x18\x05 \x03(\t\x12+\n\x08lifetime\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x35\n\x0fnot_before_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x35\n\x10not_before_delay\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x10\n\x08token_id\x18\t \x01(\t\x12\x13\n\x0b\x63laims_json\x18\n \x01(\t\x12\x14\n\x0cheaders_json\x18\x0b \x01(\t\x12\x18\n\x10\x63ritical_headers\x18\x0c \x03(\t\x12\x11\n\talgorithm\x18\r \x01(\t\x12\x1a\n\x12with_refresh_token\x18\x0e \x01(\x08\x42\x0c\n\nnot_before\"\x89\x02\n\x12IssueTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x11\n\talgorithm\x18\x04 \x01(\t\x12.\n\nissue_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrefresh_token\x18\x07 \x01(\t\x12\x37\n\x13refresh_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13RefreshTokenRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\"\x8a\x01\n\x14RefreshTokenResponse\x12\r\n\x05valid\x18\x01 \x01(\x08\x12\"\n\x06reason\x18\x02 \x01(\x0e\x32\x12.sidecar.v1.Reason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12.\n\x06issued\x18\x04 \x01(\x0b\x32\x1e.sidecar.v1.IssueTokenResponse\"\xd2\x01\n\x12RevokeTokenRequest\x12\x0f\n\x05token\x18\x01 \x01(\tH\x00\x12\x17\n\rrefresh_token\x18\x02 \x01(\tH\x00\x12\x35\n\x0ftoken_reference\x18\x03 \x01(\x0b\x32\x1a.sidecar.v1.TokenReferenceH\x00\x12/\n\x07subject\x18\x04 \x01(\x0b\x32\x1c.sidecar.v1.SubjectReferenceH\x00\x12\x12\n\x08\x63onsumer\x18\x05 \x01(\tH\x00\x12\x0c\n\x04note\x18\x06 \x01(\tB\x08\n\x06target\"c\n\x0eTokenReference\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x10SubjectReference\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x31\n\rissued_before\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x13RevokeTokenResponse\x12/\n\x0brevoke_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetJwksRequest\"$\n\x0fGetJwksResponse\x12\x11\n\tjwks_json\x18\x01 \x01(\t2\xeb\x03\n\x0cTokenService\x12T\n\rValidateToken\x12 .sidecar.v1.ValidateTokenRequest\x1a!.sidecar.v1.ValidateTokenResponse\x12Q\n\x0c\x45xplainToken\x12\x1f.sidecar.v1.ExplainTokenRequest\x1a .sidecar.v1.ExplainTokenResponse\x12K\n\nIssueToken\x12\x1d.sidecar.v1.IssueTokenRequest\x1a\x1e.sidecar.v1.IssueTokenResponse\x12Q\n\x0cRefreshToken\x12\x1f.sidecar.v1.RefreshTokenRequest\x1a .sidecar.v1.RefreshTokenResponse\x12N\n\x0bRevokeToken\x12\x1e.sidecar.v1.RevokeTokenRequest\x1a\x1f.sidecar.v1.RevokeTokenResponse\x12\x42\n\x07GetJwks\x12\x1a.sidecar.v1.GetJwksRequest\x1a\x1b.sidecar.v1.GetJwksResponseBW\n\x10io.jwtsidecar.v1P\x01ZAgithub.com/jwt-sidecar/jwt-sidecar/clients/go/sidecarv1;sidecarv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,38 +39,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VALIDATETOKENREQUEST']._serialized_end=330
   _globals['_PROOFOFPOSSESSION']._serialized_start=332
   _globals['_PROOFOFPOSSESSION']._serialized_end=439
-  _globals['_VALIDATETOKENRESPONSE']._serialized_start=441
-  _globals['_VALIDATETOKENRESPONSE']._serialized_end=566
-  _globals['_TOKEN']._serialized_start=569
-  _globals['_TOKEN']._serialized_end=907
-  _globals['_EXPLAINTOKENREQUEST']._serialized_start=909
-  _globals['_EXPLAINTOKENREQUEST']._serialized_end=981
-  _globals['_EXPLAINTOKENRESPONSE']._serialized_start=984
-  _globals['_EXPLAINTOKENRESPONSE']._serialized_end=1156
-  _globals['_CHECK']._serialized_start=1159
-  _globals['_CHECK']._serialized_end=1373
-  _globals['_CHECK_OUTCOME']._serialized_start=1278
-  _globals['_CHECK_OUTCOME']._serialized_end=1373
-  _globals['_ISSUETOKENREQUEST']._serialized_start=1376
-  _globals['_ISSUETOKENREQUEST']._serialized_end=1784
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=1787
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=2052
-  _globals['_REFRESHTOKENREQUEST']._serialized_start=2054
-  _globals['_REFRESHTOKENREQUEST']._serialized_end=2114
-  _globals['_REFRESHTOKENRESPONSE']._serialized_start=2117
-  _globals['_REFRESHTOKENRESPONSE']._serialized_end=2255
-  _globals['_REVOKETOKENREQUEST']._serialized_start=2258
-  _globals['_REVOKETOKENREQUEST']._serialized_end=2468
-  _globals['_TOKENREFERENCE']._serialized_start=2470
-  _globals['_TOKENREFERENCE']._serialized_end=2569
-  _globals['_SUBJECTREFERENCE']._serialized_start=2571
-  _globals['_SUBJECTREFERENCE']._serialized_end=2673
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=2675
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=2745
-  _globals['_GETJWKSREQUEST']._serialized_start=2747
-  _globals['_GETJWKSREQUEST']._serialized_end=2763
-  _globals['_GETJWKSRESPONSE']._serialized_start=2765
-  _globals['_GETJWKSRESPONSE']._serialized_end=2801
-  _globals['_TOKENSERVICE']._serialized_start=2804
-  _globals['_TOKENSERVICE']._serialized_end=3295
+  _globals['_VALIDATETOKENRESPONSE']._serialized_start=442
+  _globals['_VALIDATETOKENRESPONSE']._serialized_end=589
+  _globals['_TOKEN']._serialized_start=592
+  _globals['_TOKEN']._serialized_end=930
+  _globals['_EXPLAINTOKENREQUEST']._serialized_start=932
+  _globals['_EXPLAINTOKENREQUEST']._serialized_end=1004
+  _globals['_EXPLAINTOKENRESPONSE']._serialized_start=1007
+  _globals['_EXPLAINTOKENRESPONSE']._serialized_end=1179
+  _globals['_CHECK']._serialized_start=1182
+  _globals['_CHECK']._serialized_end=1396
+  _globals['_CHECK_OUTCOME']._serialized_start=1301
+  _globals['_CHECK_OUTCOME']._serialized_end=1396
+  _globals['_ISSUETOKENREQUEST']._serialized_start=1399
+  _globals['_ISSUETOKENREQUEST']._serialized_end=1807
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=1810
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=2075
+  _globals['_REFRESHTOKENREQUEST']._serialized_start=2077
+  _globals['_REFRESHTOKENREQUEST']._serialized_end=2137
+  _globals['_REFRESHTOKENRESPONSE']._serialized_start=2140
+  _globals['_REFRESHTOKENRESPONSE']._serialized_end=2278
+  _globals['_REVOKETOKENREQUEST']._serialized_start=2281
+  _globals['_REVOKETOKENREQUEST']._serialized_end=2491
+  _globals['_TOKENREFERENCE']._serialized_start=2493
+  _globals['_TOKENREFERENCE']._serialized_end=2592
+  _globals['_SUBJECTREFERENCE']._serialized_start=2594
+  _globals['_SUBJECTREFERENCE']._serialized_end=2696
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=2698
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=2768
+  _globals['_GETJWKSREQUEST']._serialized_start=2770
+  _globals['_GETJWKSREQUEST']._serialized_end=2786
+  _globals['_GETJWKSRESPONSE']._serialized_start=2788
+  _globals['_GETJWKSRESPONSE']._serialized_end=2824
+  _globals['_TOKENSERVICE']._serialized_start=2827
+  _globals['_TOKENSERVICE']._serialized_end=3318
 # @@protoc_insertion_point(module_scope)

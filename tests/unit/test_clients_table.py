@@ -40,6 +40,7 @@ def test_a_refusal_is_told_as_proxies_tell_it(case: dict[str, Any]) -> None:
         tuple(request.get("scopes", ())),
         None,
         DpopError.PROOF if "dpop" in request else None,
+        case["answers"][0]["response"].get("insufficient", False),
     )
     denial = deny(refusal, TABLE["realm"], json_body=True)
     assert client["http_status"] == denial.http_status

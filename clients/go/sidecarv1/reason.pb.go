@@ -91,7 +91,7 @@ const (
 	Reason_REASON_ADDRESS_DENIED Reason = 81
 	// The token is bound to a key, and the proof is missing or does not fit.
 	Reason_REASON_PROOF_INVALID Reason = 82
-	// A rule's condition is not met.
+	// What the rule of the HTTP request requires is not met, scopes aside.
 	Reason_REASON_RULE_DENIED Reason = 83
 )
 

@@ -265,7 +265,12 @@ type ValidateTokenResponse struct {
 	// One sentence for a person; never holds the token or a secret. Not stable.
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// What the token says; set only when it is valid.
-	Token         *Token `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
+	Token *Token `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
+	// True when the check that failed is one that this request asked for
+	// (`audiences`, `scopes` or `required_claims_json`), and not one of the
+	// issuer's or consumer's. The token is not the problem, its holder may not do
+	// this: a service that speaks HTTP answers 403 and not 401.
+	Insufficient  bool `protobuf:"varint,5,opt,name=insufficient,proto3" json:"insufficient,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -326,6 +331,13 @@ func (x *ValidateTokenResponse) GetToken() *Token {
 		return x.Token
 	}
 	return nil
+}
+
+func (x *ValidateTokenResponse) GetInsufficient() bool {
+	if x != nil {
+		return x.Insufficient
+	}
+	return false
 }
 
 // A verified token.
@@ -1502,12 +1514,13 @@ const file_sidecar_v1_token_service_proto_rawDesc = "" +
 	"\vhttp_method\x18\x02 \x01(\tR\n" +
 	"httpMethod\x12\x19\n" +
 	"\bhttp_uri\x18\x03 \x01(\tR\ahttpUri\x12:\n" +
-	"\x19client_certificate_sha256\x18\x04 \x01(\fR\x17clientCertificateSha256\"\x9c\x01\n" +
+	"\x19client_certificate_sha256\x18\x04 \x01(\fR\x17clientCertificateSha256\"\xc0\x01\n" +
 	"\x15ValidateTokenResponse\x12\x14\n" +
 	"\x05valid\x18\x01 \x01(\bR\x05valid\x12*\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x12.sidecar.v1.ReasonR\x06reason\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12'\n" +
-	"\x05token\x18\x04 \x01(\v2\x11.sidecar.v1.TokenR\x05token\"\xd9\x03\n" +
+	"\x05token\x18\x04 \x01(\v2\x11.sidecar.v1.TokenR\x05token\x12\"\n" +
+	"\finsufficient\x18\x05 \x01(\bR\finsufficient\"\xd9\x03\n" +
 	"\x05Token\x12\x1f\n" +
 	"\vissuer_name\x18\x01 \x01(\tR\n" +
 	"issuerName\x12\x1a\n" +

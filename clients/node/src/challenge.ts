@@ -12,6 +12,8 @@ export interface Challenged {
   readonly scopes?: readonly string[];
   /** Whether a DPoP proof came with the token. */
   readonly dpop?: boolean;
+  /** Whether the call asked for what the token lacks, and not the sidecar's configuration. */
+  readonly insufficient?: boolean;
 }
 
 const LONGEST_DESCRIPTION = 500;

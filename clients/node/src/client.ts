@@ -79,7 +79,8 @@ export class Client {
     if (!verdict.valid) {
       const { scopes = [], proof } = asked;
       const dpop = Boolean(proof?.dpop);
-      throw new TokenRefused(verdict.reason, verdict.message, { scopes, dpop });
+      const { insufficient } = answer;
+      throw new TokenRefused(verdict.reason, verdict.message, { scopes, dpop, insufficient });
     }
     return verdict.token;
   }

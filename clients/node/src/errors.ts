@@ -14,10 +14,10 @@ export class TokenRefused extends Error {
   readonly grpcStatus: status;
   readonly #asked: Challenged;
 
-  /** `asked` is what the challenge needs to know of the call: the scopes, and whether DPoP is used. */
+  /** `asked` is what the answer needs to know of the call: the scopes, whether DPoP is used. */
   constructor(reason: string, message: string, asked: Challenged = {}) {
     super(message);
-    const { httpStatus, grpcStatus } = outcomeOf(reason);
+    const { httpStatus, grpcStatus } = outcomeOf(reason, asked.insufficient ?? false);
     this.reason = reason;
     this.httpStatus = httpStatus;
     this.grpcStatus = grpcStatus;

@@ -21,17 +21,20 @@ const UNAVAILABLE: Outcome = { httpStatus: 503, grpcStatus: status.UNAVAILABLE }
 const FIRST_OF_AUTHORIZATION = 80;
 const LAST_OF_AUTHORIZATION = 99;
 
-/** The outcome of a reason, given by its name; of numbers that have none yet, by their range. */
-export function outcomeOf(name: string): Outcome {
+/**
+ * The outcome of a reason, given by its name; of numbers that have none yet, by their range.
+ * `insufficient` says that the call asked for what the token lacks.
+ */
+export function outcomeOf(name: string, insufficient: boolean): Outcome {
   const reason: number = Reason[name as keyof typeof Reason] ?? Number(name);
   switch (reason) {
     case Reason.KEYS_UNAVAILABLE:
     case Reason.STATE_UNAVAILABLE:
       return UNAVAILABLE;
     case Reason.PROOF_INVALID:
-      return UNAUTHENTICATED;
+      return insufficient ? PERMISSION_DENIED : UNAUTHENTICATED;
     default:
-      return reason >= FIRST_OF_AUTHORIZATION && reason <= LAST_OF_AUTHORIZATION
+      return insufficient || (reason >= FIRST_OF_AUTHORIZATION && reason <= LAST_OF_AUTHORIZATION)
         ? PERMISSION_DENIED
         : UNAUTHENTICATED;
   }

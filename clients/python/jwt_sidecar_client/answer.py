@@ -71,7 +71,7 @@ def token_of(
         if answer.reason or not answer.HasField("token"):
             raise _senseless("valid, but without a token or with a reason")
         return _made(verified, answer.token)
-    raise _refusal(answer.reason, answer.message, request)
+    raise _refusal(answer.reason, answer.message, request, answer.insufficient)
 
 
 def explanation_of(
@@ -151,6 +151,7 @@ def _refusal(
     number: reason_pb2.Reason.ValueType,
     message: str,
     request: messages.ValidateTokenRequest | None = None,
+    insufficient: bool = False,
 ) -> SidecarError:
     if not number:
         return _senseless("neither valid nor refused")
@@ -160,6 +161,7 @@ def _refusal(
         message,
         scopes=tuple(asked.scopes),
         dpop=bool(asked.proof.dpop),
+        insufficient=insufficient,
     )
 
 

@@ -32,15 +32,22 @@ class TokenRefused(SidecarError):
 
     `reason` is the contract's name without `REASON_`, such as "EXPIRED", or its number in digits
     where it is one of a newer sidecar's. `message` is one sentence for a person; it is not stable.
+    `insufficient` says that the call asked for what the token lacks, not the configuration.
     """
 
     def __init__(
-        self, reason: str, message: str, *, scopes: tuple[str, ...] = (), dpop: bool = False
+        self,
+        reason: str,
+        message: str,
+        *,
+        scopes: tuple[str, ...] = (),
+        dpop: bool = False,
+        insufficient: bool = False,
     ) -> None:
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
-        self.http_status, self.grpc_status = _statuses(reason)
+        self.http_status, self.grpc_status = _statuses(reason, insufficient)
         self._scopes = scopes
         self._dpop = dpop
 
@@ -93,10 +100,14 @@ class CallRejected(SidecarError):
         return ": ".join(filter(None, (self.code.name, self.error_reason, self.message)))
 
 
-def _statuses(reason: str) -> tuple[int, grpc.StatusCode]:
+def _statuses(reason: str, insufficient: bool) -> tuple[int, grpc.StatusCode]:
     if reason in _UNAVAILABLE:
         return 503, grpc.StatusCode.UNAVAILABLE
-    if reason in _FORBIDDEN or (reason.isdecimal() and int(reason) in _AUTHORIZATION):
+    if (
+        insufficient
+        or reason in _FORBIDDEN
+        or (reason.isdecimal() and int(reason) in _AUTHORIZATION)
+    ):
         return 403, grpc.StatusCode.PERMISSION_DENIED
     return 401, grpc.StatusCode.UNAUTHENTICATED
 

@@ -151,8 +151,8 @@ async def test_audiences_and_claims_are_demanded_of_every_request(
     async with AsyncClient(real, timeout=10) as client:
         for options, status in (
             ({"audiences": iter(["orders"]), "required_claims": {"tier": "gold"}}, 200),
-            ({"audiences": iter(["billing"])}, 401),
-            ({"required_claims": {"tier": "lead"}}, 401),
+            ({"audiences": iter(["billing"])}, 403),
+            ({"required_claims": {"tier": "lead"}}, 403),
             ({"issuer_name": "internal"}, 200),
         ):
             app = application(BearerToken(client, **options))

@@ -62,7 +62,7 @@ def test_a_consumer_grants_itself_nothing(real_client: Client) -> None:
         ({"required_claims": {"sub": "root"}}, "CLAIM_MISSING"),
     ):
         with pytest.raises(TokenRefused) as caught:
-            real_client.validate(boast, **demand)  # type: ignore[arg-type]
+            real_client.validate(boast, **demand)
         assert caught.value.reason == reason
 
 

@@ -48,8 +48,10 @@ def claim_remedy(attempt: Attempt) -> str:
 
 
 def audience_remedy(attempt: Attempt) -> str:
-    """The same for an audience that was demanded."""
-    if attempt.consumer is None or not attempt.request.audiences:
+    """The same for an audience that the caller or a rule requires."""
+    request = attempt.request
+    required = request.audiences or (request.demand and request.demand.audiences)
+    if attempt.consumer is None or not required:
         return ""
     named = attempt.rules.audiences
     return (

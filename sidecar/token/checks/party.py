@@ -25,12 +25,10 @@ def _check_issuer(attempt: Attempt) -> None:
             f"{_found_iss(claims)}; {attempt.party.title} is {quoted(expected)}",
         )
     demand = attempt.request.demand
+    # Refuse before the keys are needed. If they are unavailable, that must not turn a denial into
+    # an outage, which `on_outage: error` may let through.
     if demand and not demand.takes_issuer(attempt.issuer.name):
-        raise Refused(
-            Reason.ISSUER_MISMATCH,
-            f"the token is of {attempt.party.title}; {demand.rule} takes those of "
-            f"{demand.parties()}",
-        )
+        raise demand.takes_others(attempt.party.title)
 
 
 def _issuer(attempt: Attempt) -> str:

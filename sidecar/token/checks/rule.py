@@ -1,7 +1,6 @@
-"""The check of what a rule demands beyond the token: whose it may be, and a condition."""
+"""Check the rest of what a rule requires: which consumers it takes, and its condition."""
 
 from sidecar.token.attempt import Attempt, Check
-from sidecar.token.reason import Reason, Refused
 
 
 def _check_rule(attempt: Attempt) -> None:
@@ -9,10 +8,7 @@ def _check_rule(attempt: Attempt) -> None:
     if demand is None:
         return
     if consumer and not demand.takes_consumer(consumer.name):
-        raise Refused(
-            Reason.RULE_DENIED,
-            f"the token is of {consumer.title}; {demand.rule} takes those of {demand.parties()}",
-        )
+        raise demand.takes_others(consumer.title)
     if demand.condition is None:
         return
     header = attempt.jws.unverified_header
@@ -21,7 +17,7 @@ def _check_rule(attempt: Attempt) -> None:
         header = {name: header[name] for name in ("alg", "typ") if name in header}
     problem = demand.condition.why_not(header, attempt.claims, consumer)
     if problem:
-        raise Refused(Reason.RULE_DENIED, f"{demand.rule}: {problem}")
+        raise demand.unmet(problem)
 
 
 def _rule(attempt: Attempt) -> str:

@@ -95,7 +95,7 @@ async def test_a_caller_with_other_names_is_refused_and_told_which_came(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
 async def test_a_caller_with_a_good_token_passes(scheme: str) -> None:
-    check = by_token(CallerToken(issuer="corp", scopes=("tokens:issue",)), engine())
+    check = by_token(CallerToken(issuer="corp", scopes=("tokens:issue",)), engine(), True)
     await check(Caller(metadata=bearer(mint(scope="read tokens:issue"), scheme)))  # type: ignore[arg-type]
 
 
@@ -136,7 +136,7 @@ GOOD = mint(scope="tokens:issue")
     ],
 )
 async def test_a_caller_without_one_is_refused_with_the_reason(metadata: Any, words: str) -> None:
-    check = by_token(CallerToken(issuer="corp", scopes=("tokens:issue",)), engine())
+    check = by_token(CallerToken(issuer="corp", scopes=("tokens:issue",)), engine(), True)
     message = await refusal(check, Caller(metadata=metadata))
     assert message.startswith("caller token: ")
     assert words in message
@@ -155,7 +155,8 @@ async def test_the_call_waits_for_keys_that_are_being_fetched() -> None:
             return True
 
     deciding.key_sources = {"corp": Source()}
-    await by_token(CallerToken(issuer="corp"), deciding)(Caller(metadata=bearer(mint())))  # type: ignore[arg-type]
+    check = by_token(CallerToken(issuer="corp"), deciding, True)
+    await check(Caller(metadata=bearer(mint())))  # type: ignore[arg-type]
 
 
 def listener(**settings: Any) -> Listener:
@@ -190,6 +191,21 @@ async def test_a_guarded_method_serves_whom_the_check_lets_through(
     assert (
         "unix:/a.sock: a caller was refused: caller token: TOKEN_MALFORMED" in record.getMessage()
     )
+
+
+async def test_a_stranger_from_the_network_is_told_nothing_of_the_configuration(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = listener(
+        address="0.0.0.0:9443", caller_token={"issuer": "corp", "scopes": ["tokens:issue"]}
+    )
+    serve: Any = guarded(SERVICES, settings, engine())["s"]["m"].unary_unary
+    with pytest.raises(Aborted) as aborted:
+        await serve(b"hello", Caller(metadata=bearer(mint(aud="billing"))))
+    assert aborted.value.details.message == (
+        "caller token: AUDIENCE_MISMATCH: the token is for another audience"
+    )
+    assert '["orders"]' in caplog.text
 
 
 def test_a_method_that_is_not_unary_is_not_served_unguarded() -> None:

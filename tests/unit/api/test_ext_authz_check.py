@@ -21,7 +21,7 @@ from sidecar.authorization.rules import Match, Passage, Rule, Rules
 from sidecar.engine import Engine
 from sidecar.token.addresses import AddressRules, Networks, network_range
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
-from sidecar.token.request import Refusal, Request, Verdict
+from sidecar.token.request import Demand, Refusal, Request, Verdict
 from tests.unit.api.calls import Aborted, Call
 from tests.unit.api.checks import (
     CheckRequest,
@@ -43,6 +43,7 @@ from tests.unit.parties import (
 
 GOOD = token()
 INSIDE = Networks.of([network_range("10.0.0.0/8")])
+ADMIN = Rule("rule admin", "admin", demand=Demand("rule admin", scopes=("admin",)))
 FORWARD = Policy(
     token_from=(BEARER, QuerySource("access_token"), CookieSource("session")),
     forward=Forward({"x-subject": ForwardedClaim("sub"), "x-tenant": ForwardedClaim("tenant")}),
@@ -277,7 +278,7 @@ async def test_a_route_names_the_rule(rule: str, status: int) -> None:
     rules = Rules(
         [
             (Match(), Rule("rule open", "open")),
-            (Match(), Rule("rule admin", "admin", scopes=("admin",))),
+            (Match(), ADMIN),
         ]
     )
     message = asked(authorization=f"Bearer {GOOD}")
@@ -298,7 +299,7 @@ POLICY_WITH_RULES = replace(
     FORWARD,
     rules=Rules(
         [
-            (Match(paths=("/admin",)), Rule("rule admin", "admin", scopes=("admin",))),
+            (Match(paths=("/admin",)), ADMIN),
             (Match(paths=("/inside",)), Rule("rule inside", addresses=AddressRules(None, INSIDE))),
             (Match(paths=("/named",)), Rule("rule named", "named")),
         ]

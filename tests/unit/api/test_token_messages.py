@@ -49,6 +49,24 @@ async def test_every_field_of_an_issuers_token() -> None:
     assert json.loads(answer.claims_json) == claims
 
 
+@pytest.mark.parametrize(
+    ("claims", "asked", "insufficient"),
+    [
+        pytest.param({"exp": NOW - 60}, {"audiences": ("orders",)}, False, id="expired"),
+        pytest.param({"aud": "web"}, {}, False, id="the issuer's audience"),
+        pytest.param({}, {"audiences": ("web",)}, True, id="the caller's audience"),
+        pytest.param({}, {"scopes": ("write",)}, True, id="the caller's scope"),
+    ],
+)
+async def test_an_answer_says_whether_the_caller_asked_for_what_the_token_lacks(
+    claims: dict[str, Any], asked: dict[str, Any], insufficient: bool
+) -> None:
+    engine = Engine(snapshot(key_set("k1")), lambda: NOW, lambda: "id-1")
+    answer = validate_response(await engine.decide(Request(token(**claims), **asked)))
+    assert not answer.valid
+    assert answer.insufficient is insufficient
+
+
 async def test_what_is_absent_is_empty_or_unset() -> None:
     answer = await validated(token(kid=None), kid=None)
     assert (answer.token_id, answer.key_id, answer.consumer) == ("", "", "")

@@ -2,7 +2,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.authorization.denial import Details
 from sidecar.config.authorization import Authorization, ForwardedClaim
+from sidecar.config.policy import policies_of
 from tests.unit.config.folder import Folder, configuration
 
 LISTENERS = [{"address": "unix:a.sock", "services": ["ext_authz"]}]
@@ -194,6 +196,11 @@ def test_header_names_are_in_lower_case(folder: Folder) -> None:
             )
         ),
         pytest.param(
+            {"denied": {"details": "some"}},
+            ['denied.details: must be full, reason or none; it is the text "some"'],
+            id="details of another kind",
+        ),
+        pytest.param(
             {"denied": {"body": "html"}},
             ['denied.body: must be json or none; it is the text "html"'],
             id="a body that there is not",
@@ -222,3 +229,25 @@ def test_settings_of_authorization(
     assert folder.problems(authorized(**settings)) == [
         f"jwt-sidecar.yaml:1: authorization.{message}" for message in messages
     ]
+
+
+@pytest.mark.parametrize(
+    ("denied", "local", "network"),
+    [
+        pytest.param({}, Details.FULL, Details.REASON, id="default"),
+        pytest.param({"details": "full"}, Details.FULL, Details.FULL, id="full"),
+        pytest.param({"details": "reason"}, Details.REASON, Details.REASON, id="reason"),
+        pytest.param({"details": "none"}, Details.NONE, Details.NONE, id="none"),
+    ],
+)
+def test_what_denials_say_depends_on_the_listener_unless_it_is_set(
+    folder: Folder, denied: dict[str, str], local: Details, network: Details
+) -> None:
+    policies = policies_of(folder.load(authorized(denied=denied)).settings)
+    assert policies.at(True).details is local
+    assert policies.at(False).details is network
+
+
+def test_strangers_are_not_told_everything_without_the_section_either(folder: Folder) -> None:
+    policies = policies_of(folder.load(configuration(listeners=LISTENERS)).settings)
+    assert (policies.local.details, policies.network.details) == (Details.FULL, Details.REASON)

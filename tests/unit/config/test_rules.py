@@ -77,9 +77,10 @@ def test_everything_of_a_rule_arrives(folder: Folder) -> None:
         "/admin/x",
     )
     assert (rule.title, rule.name, rule.passage) == ("rule admin", "admin", Passage.TOKEN)
-    assert (rule.audiences, rule.scopes) == (("admin",), ("admin:write",))
-    assert rule.claims[0].path == "realm_access.roles"
     assert rule.demand is not None
+    assert rule.demand.audiences == ("admin",)
+    assert rule.demand.scopes == ("admin:write",)
+    assert rule.demand.claims[0].path == "realm_access.roles"
     assert rule.demand.issuers == frozenset({"corp", "open"})
     assert rule.demand.consumers is None
     assert rule.demand.open_issuer == "open"

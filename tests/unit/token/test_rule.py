@@ -1,12 +1,14 @@
 """What a rule demands of the party that a token is from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sidecar.token.claims import RequiredClaim
 from sidecar.token.reason import Reason
-from sidecar.token.request import Demand
+from sidecar.token.request import Demand, Refusal
 from sidecar.token.snapshot import Consumer
 from tests.authors import STRANGER, key_set
 from tests.refusals import Never
@@ -91,14 +93,14 @@ def test_a_consumers_token_is_not_also_of_an_issuer_of_any_iss() -> None:
         pytest.param(
             OF_CORP,
             demand(issuers=["open"]),
-            Reason.ISSUER_MISMATCH,
+            Reason.RULE_DENIED,
             ("issuer corp", "rule admin", 'issuer ["open"]'),
             id="another issuer",
         ),
         pytest.param(
             OF_CORP,
             demand(consumers=["*"]),
-            Reason.ISSUER_MISMATCH,
+            Reason.RULE_DENIED,
             ("issuer corp", 'consumer ["*"]'),
             id="an issuer, where consumers are named",
         ),
@@ -176,3 +178,89 @@ def test_no_condition_sees_a_token_that_nobody_signed() -> None:
 def test_a_condition_that_is_not_met_is_the_last_reason_but_reuse() -> None:
     verdict = judge(mint(cnf={}), *PARTIES, demand=Demand("rule 1", condition=Never("false")))
     assert_refused(verdict, Reason.PROOF_INVALID)
+
+
+ROLES = RequiredClaim("roles", ("admin",))
+BAD_NEEDS: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
+    "audience": (
+        {"aud": ["orders"]},
+        {"audiences": ("billing",)},
+        ('aud is ["orders"]', 'needs any of ["billing"]', "have the client request"),
+    ),
+    "claim missing": (
+        {},
+        {"claims": (ROLES,)},
+        ('"roles" is missing', 'must be "admin"', "require.claims"),
+    ),
+    "claim value": (
+        {"roles": ["user"]},
+        {"claims": (ROLES,)},
+        ('"roles" is ["user"]', 'must be "admin"', "have the issuer grant it"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("claims", "needs", "words"), BAD_NEEDS.values(), ids=list(BAD_NEEDS))
+def test_what_a_rule_requires_is_denied_by_name(
+    claims: dict[str, Any], needs: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    verdict = judge(mint(**claims), demand=Demand("rule admin", **needs))
+    assert_refused(verdict, Reason.RULE_DENIED, "rule admin: ", *words)
+    assert isinstance(verdict, Refusal)
+    assert verdict.insufficient
+
+
+def test_the_scopes_of_a_rule_have_their_own_reason() -> None:
+    needs = Demand("rule admin", scopes=("read", "write"))
+    verdict = judge(mint(scope="read"), demand=needs)
+    assert_refused(verdict, Reason.SCOPE_INSUFFICIENT, "rule admin: ", '["write"]', '["read"]')
+    assert isinstance(verdict, Refusal)
+    assert verdict.scopes == ("read", "write")
+
+
+def test_the_audiences_of_a_rule_replace_those_of_the_issuer() -> None:
+    needs = Demand("rule billing", audiences=("billing",))
+    assert_passes(judge(mint(aud="billing"), demand=needs))
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        pytest.param({"aud": "elsewhere"}, Reason.AUDIENCE_MISMATCH, id="aud"),
+        pytest.param({"exp": ABSENT}, Reason.CLAIM_MISSING, id="exp"),
+        pytest.param({"tenant": "red"}, Reason.CLAIM_MISMATCH, id="a fixed claim"),
+    ],
+)
+def test_what_the_issuer_requires_is_not_the_rules(claims: dict[str, Any], reason: Reason) -> None:
+    world = issuer(claims=(RequiredClaim("tenant", ("blue",)),))
+    needs = Demand("rule admin", claims=(ROLES,), scopes=("write",))
+    verdict = judge(mint(**{"tenant": "blue", **claims}), world, demand=needs)
+    assert_refused(verdict, reason)
+    assert isinstance(verdict, Refusal)
+    assert not verdict.insufficient
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        pytest.param({"audiences": ("billing",)}, Reason.AUDIENCE_MISMATCH, id="audiences"),
+        pytest.param({"claims": {"tenant": "blue"}}, Reason.CLAIM_MISSING, id="claims"),
+        pytest.param({"scopes": ("write",)}, Reason.SCOPE_INSUFFICIENT, id="scopes"),
+    ],
+)
+def test_what_a_caller_requires_keeps_its_reason_and_is_told_apart(
+    asked: dict[str, Any], reason: Reason
+) -> None:
+    verdict = judge(mint(), **asked)
+    assert_refused(verdict, reason)
+    assert isinstance(verdict, Refusal)
+    assert verdict.insufficient
+
+
+def test_keys_that_are_away_make_no_outage_of_a_denial() -> None:
+    """Under `on_outage: error` Envoy may let an outage pass."""
+    away = replace(issuer("away", "https://away.example"), keys=None)
+    token = mint(iss="https://away.example")
+    assert_refused(judge(token, issuer(), away), Reason.KEYS_UNAVAILABLE)
+    refused = judge(token, issuer(), away, demand=demand(issuers=["corp"]))
+    assert_refused(refused, Reason.RULE_DENIED, "issuer away", 'issuer ["corp"]')

@@ -396,6 +396,9 @@ REQUESTS = (
     Request("", client_address="10.0.0.1"),
     Request("", proof=Proof(dpop="x")),
     Request("", demand=Demand("a rule")),
+    Request("", demand=Demand("a rule", audiences=("billing",))),
+    Request("", demand=Demand("a rule", scopes=("read",))),
+    Request("", demand=Demand("a rule", claims=(RequiredClaim("scope", ("read",)),))),
 )
 
 

@@ -129,12 +129,19 @@ class ValidateTokenResponse(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    INSUFFICIENT_FIELD_NUMBER: _builtins.int
     valid: _builtins.bool
     """True only when every check passed."""
     reason: _reason_pb2.Reason.ValueType
     """Why the token was refused; REASON_UNSPECIFIED when it is valid."""
     message: _builtins.str
     """One sentence for a person; never holds the token or a secret. Not stable."""
+    insufficient: _builtins.bool
+    """True when the check that failed is one that this request asked for
+    (`audiences`, `scopes` or `required_claims_json`), and not one of the
+    issuer's or consumer's. The token is not the problem, its holder may not do
+    this: a service that speaks HTTP answers 403 and not 401.
+    """
     @_builtins.property
     def token(self) -> Global___Token:
         """What the token says; set only when it is valid."""
@@ -146,10 +153,11 @@ class ValidateTokenResponse(_message.Message):
         reason: _reason_pb2.Reason.ValueType = ...,
         message: _builtins.str = ...,
         token: Global___Token | None = ...,
+        insufficient: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "token", b"token", "valid", b"valid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["insufficient", b"insufficient", "message", b"message", "reason", b"reason", "token", b"token", "valid", b"valid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -248,7 +248,7 @@ export enum Reason {
   PROOF_INVALID = 82,
 
   /**
-   * A rule's condition is not met.
+   * What the rule of the HTTP request requires is not met, scopes aside.
    *
    * @generated from enum value: REASON_RULE_DENIED = 83;
    */

@@ -22,7 +22,11 @@ final class Answers {
   static Token token(ValidateTokenResponse answer, Requirements required) {
     if (!answer.getValid() && answer.getReasonValue() != NO_REASON) {
       throw new TokenRefusedException(
-          answer.getReasonValue(), answer.getMessage(), required.scopes(), required.hasDpop());
+          answer.getReasonValue(),
+          answer.getMessage(),
+          required.scopes(),
+          required.hasDpop(),
+          answer.getInsufficient());
     }
     require(answer.getValid(), "neither valid nor a reason");
     require(answer.getReasonValue() == NO_REASON, "valid, with a reason");

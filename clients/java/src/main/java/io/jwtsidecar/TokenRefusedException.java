@@ -15,6 +15,7 @@ public final class TokenRefusedException extends SidecarException {
   private final String explanation;
   private final String scope;
   private final boolean dpop;
+  private final boolean insufficient;
 
   /**
    * @param number the reason's, which may be one that this client does not know
@@ -23,11 +24,21 @@ public final class TokenRefusedException extends SidecarException {
    * @param dpop whether a DPoP proof was presented
    */
   TokenRefusedException(int number, String explanation, List<String> scopes, boolean dpop) {
+    this(number, explanation, scopes, dpop, false);
+  }
+
+  /**
+   * @param insufficient whether the call asked for what the token lacks, and not the sidecar's
+   *     configuration
+   */
+  TokenRefusedException(
+      int number, String explanation, List<String> scopes, boolean dpop, boolean insufficient) {
     super(name(number) + ": " + explanation, null);
     this.number = number;
     this.explanation = explanation;
     this.scope = String.join(" ", scopes);
     this.dpop = dpop;
+    this.insufficient = insufficient;
   }
 
   /**
@@ -59,8 +70,7 @@ public final class TokenRefusedException extends SidecarException {
     return switch (number) {
       case Reason.REASON_KEYS_UNAVAILABLE_VALUE, Reason.REASON_STATE_UNAVAILABLE_VALUE ->
           Status.Code.UNAVAILABLE;
-      case Reason.REASON_PROOF_INVALID_VALUE -> Status.Code.UNAUTHENTICATED;
-      default -> isAuthorization() ? Status.Code.PERMISSION_DENIED : Status.Code.UNAUTHENTICATED;
+      default -> isForbidden() ? Status.Code.PERMISSION_DENIED : Status.Code.UNAUTHENTICATED;
     };
   }
 
@@ -69,6 +79,9 @@ public final class TokenRefusedException extends SidecarException {
    * empty where another token would not help.
    */
   public Optional<String> wwwAuthenticate(String realm) {
+    if (isForbidden() && number != Reason.REASON_SCOPE_INSUFFICIENT_VALUE) {
+      return Optional.empty();
+    }
     return switch (number) {
       case Reason.REASON_TOKEN_MISSING_VALUE -> Optional.of(Challenge.bearer(realm));
       case Reason.REASON_SCOPE_INSUFFICIENT_VALUE ->
@@ -85,9 +98,10 @@ public final class TokenRefusedException extends SidecarException {
     };
   }
 
-  /** Whether the reason is of the contract's range "Authorization", 80 to 99. */
-  private boolean isAuthorization() {
-    return number >= 80 && number <= 99;
+  /** Whether the token lacks what the call asked for, or the reason is one of authorization. */
+  private boolean isForbidden() {
+    return insufficient
+        || number >= 80 && number <= 99 && number != Reason.REASON_PROOF_INVALID_VALUE;
   }
 
   private static String name(int number) {

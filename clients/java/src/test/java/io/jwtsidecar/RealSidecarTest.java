@@ -251,8 +251,7 @@ class RealSidecarTest {
     return signedForJack(expire, "");
   }
 
-  private static String signedForJack(Instant expire, String more)
-      throws GeneralSecurityException {
+  private static String signedForJack(Instant expire, String more) throws GeneralSecurityException {
     String signed =
         encoded("{\"alg\":\"HS256\"}")
             + "."

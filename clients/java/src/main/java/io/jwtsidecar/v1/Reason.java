@@ -278,7 +278,7 @@ public enum Reason
   REASON_PROOF_INVALID(82),
   /**
    * <pre>
-   * A rule's condition is not met.
+   * What the rule of the HTTP request requires is not met, scopes aside.
    * </pre>
    *
    * <code>REASON_RULE_DENIED = 83;</code>
@@ -558,7 +558,7 @@ public enum Reason
   public static final int REASON_PROOF_INVALID_VALUE = 82;
   /**
    * <pre>
-   * A rule's condition is not met.
+   * What the rule of the HTTP request requires is not met, scopes aside.
    * </pre>
    *
    * <code>REASON_RULE_DENIED = 83;</code>

@@ -131,80 +131,81 @@ public final class TokenServiceOuterClass extends com.google.protobuf.GeneratedF
       "Possession\"k\n\021ProofOfPossession\022\014\n\004dpop\030" +
       "\001 \001(\t\022\023\n\013http_method\030\002 \001(\t\022\020\n\010http_uri\030\003" +
       " \001(\t\022!\n\031client_certificate_sha256\030\004 \001(\014\"" +
-      "}\n\025ValidateTokenResponse\022\r\n\005valid\030\001 \001(\010\022" +
-      "\"\n\006reason\030\002 \001(\0162\022.sidecar.v1.Reason\022\017\n\007m" +
-      "essage\030\003 \001(\t\022 \n\005token\030\004 \001(\0132\021.sidecar.v1" +
-      ".Token\"\322\002\n\005Token\022\023\n\013issuer_name\030\001 \001(\t\022\020\n" +
-      "\010consumer\030\002 \001(\t\022\016\n\006issuer\030\003 \001(\t\022\017\n\007subje" +
-      "ct\030\004 \001(\t\022\021\n\taudiences\030\005 \003(\t\022\020\n\010token_id\030" +
-      "\006 \001(\t\022\016\n\006scopes\030\007 \003(\t\022.\n\nissue_time\030\010 \001(" +
-      "\0132\032.google.protobuf.Timestamp\0223\n\017not_bef" +
-      "ore_time\030\t \001(\0132\032.google.protobuf.Timesta" +
-      "mp\022/\n\013expire_time\030\n \001(\0132\032.google.protobu" +
-      "f.Timestamp\022\016\n\006key_id\030\013 \001(\t\022\021\n\talgorithm" +
-      "\030\014 \001(\t\022\023\n\013claims_json\030\r \001(\t\"H\n\023ExplainTo" +
-      "kenRequest\0221\n\007request\030\001 \001(\0132 .sidecar.v1" +
-      ".ValidateTokenRequest\"\254\001\n\024ExplainTokenRe" +
-      "sponse\0221\n\006result\030\001 \001(\0132!.sidecar.v1.Vali" +
-      "dateTokenResponse\022!\n\006checks\030\002 \003(\0132\021.side" +
-      "car.v1.Check\022\036\n\026unverified_header_json\030\003" +
-      " \001(\t\022\036\n\026unverified_claims_json\030\004 \001(\t\"\326\001\n" +
-      "\005Check\022\014\n\004name\030\001 \001(\t\022*\n\007outcome\030\002 \001(\0162\031." +
-      "sidecar.v1.Check.Outcome\022\"\n\006reason\030\003 \001(\016" +
-      "2\022.sidecar.v1.Reason\022\016\n\006detail\030\004 \001(\t\"_\n\007" +
-      "Outcome\022\027\n\023OUTCOME_UNSPECIFIED\020\000\022\022\n\016OUTC" +
-      "OME_PASSED\020\001\022\022\n\016OUTCOME_FAILED\020\002\022\023\n\017OUTC" +
-      "OME_SKIPPED\020\003\"\230\003\n\021IssueTokenRequest\022\016\n\006s" +
-      "igner\030\001 \001(\t\022\020\n\010consumer\030\002 \001(\t\022\017\n\007subject" +
-      "\030\003 \001(\t\022\021\n\taudiences\030\004 \003(\t\022\016\n\006scopes\030\005 \003(" +
-      "\t\022+\n\010lifetime\030\006 \001(\0132\031.google.protobuf.Du" +
-      "ration\0225\n\017not_before_time\030\007 \001(\0132\032.google" +
-      ".protobuf.TimestampH\000\0225\n\020not_before_dela" +
-      "y\030\010 \001(\0132\031.google.protobuf.DurationH\000\022\020\n\010" +
-      "token_id\030\t \001(\t\022\023\n\013claims_json\030\n \001(\t\022\024\n\014h" +
-      "eaders_json\030\013 \001(\t\022\030\n\020critical_headers\030\014 " +
-      "\003(\t\022\021\n\talgorithm\030\r \001(\t\022\032\n\022with_refresh_t" +
-      "oken\030\016 \001(\010B\014\n\nnot_before\"\211\002\n\022IssueTokenR" +
-      "esponse\022\r\n\005token\030\001 \001(\t\022\020\n\010token_id\030\002 \001(\t" +
-      "\022\016\n\006key_id\030\003 \001(\t\022\021\n\talgorithm\030\004 \001(\t\022.\n\ni" +
-      "ssue_time\030\005 \001(\0132\032.google.protobuf.Timest" +
-      "amp\022/\n\013expire_time\030\006 \001(\0132\032.google.protob" +
-      "uf.Timestamp\022\025\n\rrefresh_token\030\007 \001(\t\0227\n\023r" +
-      "efresh_expire_time\030\010 \001(\0132\032.google.protob" +
-      "uf.Timestamp\"<\n\023RefreshTokenRequest\022\025\n\rr" +
-      "efresh_token\030\001 \001(\t\022\016\n\006scopes\030\002 \003(\t\"\212\001\n\024R" +
-      "efreshTokenResponse\022\r\n\005valid\030\001 \001(\010\022\"\n\006re" +
-      "ason\030\002 \001(\0162\022.sidecar.v1.Reason\022\017\n\007messag" +
-      "e\030\003 \001(\t\022.\n\006issued\030\004 \001(\0132\036.sidecar.v1.Iss" +
-      "ueTokenResponse\"\322\001\n\022RevokeTokenRequest\022\017" +
-      "\n\005token\030\001 \001(\tH\000\022\027\n\rrefresh_token\030\002 \001(\tH\000" +
-      "\0225\n\017token_reference\030\003 \001(\0132\032.sidecar.v1.T" +
-      "okenReferenceH\000\022/\n\007subject\030\004 \001(\0132\034.sidec" +
-      "ar.v1.SubjectReferenceH\000\022\022\n\010consumer\030\005 \001" +
-      "(\tH\000\022\014\n\004note\030\006 \001(\tB\010\n\006target\"c\n\016TokenRef" +
-      "erence\022\016\n\006issuer\030\001 \001(\t\022\020\n\010token_id\030\002 \001(\t" +
-      "\022/\n\013expire_time\030\003 \001(\0132\032.google.protobuf." +
-      "Timestamp\"f\n\020SubjectReference\022\016\n\006issuer\030" +
-      "\001 \001(\t\022\017\n\007subject\030\002 \001(\t\0221\n\rissued_before\030" +
-      "\003 \001(\0132\032.google.protobuf.Timestamp\"F\n\023Rev" +
-      "okeTokenResponse\022/\n\013revoke_time\030\001 \001(\0132\032." +
-      "google.protobuf.Timestamp\"\020\n\016GetJwksRequ" +
-      "est\"$\n\017GetJwksResponse\022\021\n\tjwks_json\030\001 \001(" +
-      "\t2\353\003\n\014TokenService\022T\n\rValidateToken\022 .si" +
-      "decar.v1.ValidateTokenRequest\032!.sidecar." +
-      "v1.ValidateTokenResponse\022Q\n\014ExplainToken" +
-      "\022\037.sidecar.v1.ExplainTokenRequest\032 .side" +
-      "car.v1.ExplainTokenResponse\022K\n\nIssueToke" +
-      "n\022\035.sidecar.v1.IssueTokenRequest\032\036.sidec" +
-      "ar.v1.IssueTokenResponse\022Q\n\014RefreshToken" +
-      "\022\037.sidecar.v1.RefreshTokenRequest\032 .side" +
-      "car.v1.RefreshTokenResponse\022N\n\013RevokeTok" +
-      "en\022\036.sidecar.v1.RevokeTokenRequest\032\037.sid" +
-      "ecar.v1.RevokeTokenResponse\022B\n\007GetJwks\022\032" +
-      ".sidecar.v1.GetJwksRequest\032\033.sidecar.v1." +
-      "GetJwksResponseBW\n\020io.jwtsidecar.v1P\001ZAg" +
-      "ithub.com/jwt-sidecar/jwt-sidecar/client" +
-      "s/go/sidecarv1;sidecarv1b\006proto3"
+      "\223\001\n\025ValidateTokenResponse\022\r\n\005valid\030\001 \001(\010" +
+      "\022\"\n\006reason\030\002 \001(\0162\022.sidecar.v1.Reason\022\017\n\007" +
+      "message\030\003 \001(\t\022 \n\005token\030\004 \001(\0132\021.sidecar.v" +
+      "1.Token\022\024\n\014insufficient\030\005 \001(\010\"\322\002\n\005Token\022" +
+      "\023\n\013issuer_name\030\001 \001(\t\022\020\n\010consumer\030\002 \001(\t\022\016" +
+      "\n\006issuer\030\003 \001(\t\022\017\n\007subject\030\004 \001(\t\022\021\n\taudie" +
+      "nces\030\005 \003(\t\022\020\n\010token_id\030\006 \001(\t\022\016\n\006scopes\030\007" +
+      " \003(\t\022.\n\nissue_time\030\010 \001(\0132\032.google.protob" +
+      "uf.Timestamp\0223\n\017not_before_time\030\t \001(\0132\032." +
+      "google.protobuf.Timestamp\022/\n\013expire_time" +
+      "\030\n \001(\0132\032.google.protobuf.Timestamp\022\016\n\006ke" +
+      "y_id\030\013 \001(\t\022\021\n\talgorithm\030\014 \001(\t\022\023\n\013claims_" +
+      "json\030\r \001(\t\"H\n\023ExplainTokenRequest\0221\n\007req" +
+      "uest\030\001 \001(\0132 .sidecar.v1.ValidateTokenReq" +
+      "uest\"\254\001\n\024ExplainTokenResponse\0221\n\006result\030" +
+      "\001 \001(\0132!.sidecar.v1.ValidateTokenResponse" +
+      "\022!\n\006checks\030\002 \003(\0132\021.sidecar.v1.Check\022\036\n\026u" +
+      "nverified_header_json\030\003 \001(\t\022\036\n\026unverifie" +
+      "d_claims_json\030\004 \001(\t\"\326\001\n\005Check\022\014\n\004name\030\001 " +
+      "\001(\t\022*\n\007outcome\030\002 \001(\0162\031.sidecar.v1.Check." +
+      "Outcome\022\"\n\006reason\030\003 \001(\0162\022.sidecar.v1.Rea" +
+      "son\022\016\n\006detail\030\004 \001(\t\"_\n\007Outcome\022\027\n\023OUTCOM" +
+      "E_UNSPECIFIED\020\000\022\022\n\016OUTCOME_PASSED\020\001\022\022\n\016O" +
+      "UTCOME_FAILED\020\002\022\023\n\017OUTCOME_SKIPPED\020\003\"\230\003\n" +
+      "\021IssueTokenRequest\022\016\n\006signer\030\001 \001(\t\022\020\n\010co" +
+      "nsumer\030\002 \001(\t\022\017\n\007subject\030\003 \001(\t\022\021\n\taudienc" +
+      "es\030\004 \003(\t\022\016\n\006scopes\030\005 \003(\t\022+\n\010lifetime\030\006 \001" +
+      "(\0132\031.google.protobuf.Duration\0225\n\017not_bef" +
+      "ore_time\030\007 \001(\0132\032.google.protobuf.Timesta" +
+      "mpH\000\0225\n\020not_before_delay\030\010 \001(\0132\031.google." +
+      "protobuf.DurationH\000\022\020\n\010token_id\030\t \001(\t\022\023\n" +
+      "\013claims_json\030\n \001(\t\022\024\n\014headers_json\030\013 \001(\t" +
+      "\022\030\n\020critical_headers\030\014 \003(\t\022\021\n\talgorithm\030" +
+      "\r \001(\t\022\032\n\022with_refresh_token\030\016 \001(\010B\014\n\nnot" +
+      "_before\"\211\002\n\022IssueTokenResponse\022\r\n\005token\030" +
+      "\001 \001(\t\022\020\n\010token_id\030\002 \001(\t\022\016\n\006key_id\030\003 \001(\t\022" +
+      "\021\n\talgorithm\030\004 \001(\t\022.\n\nissue_time\030\005 \001(\0132\032" +
+      ".google.protobuf.Timestamp\022/\n\013expire_tim" +
+      "e\030\006 \001(\0132\032.google.protobuf.Timestamp\022\025\n\rr" +
+      "efresh_token\030\007 \001(\t\0227\n\023refresh_expire_tim" +
+      "e\030\010 \001(\0132\032.google.protobuf.Timestamp\"<\n\023R" +
+      "efreshTokenRequest\022\025\n\rrefresh_token\030\001 \001(" +
+      "\t\022\016\n\006scopes\030\002 \003(\t\"\212\001\n\024RefreshTokenRespon" +
+      "se\022\r\n\005valid\030\001 \001(\010\022\"\n\006reason\030\002 \001(\0162\022.side" +
+      "car.v1.Reason\022\017\n\007message\030\003 \001(\t\022.\n\006issued" +
+      "\030\004 \001(\0132\036.sidecar.v1.IssueTokenResponse\"\322" +
+      "\001\n\022RevokeTokenRequest\022\017\n\005token\030\001 \001(\tH\000\022\027" +
+      "\n\rrefresh_token\030\002 \001(\tH\000\0225\n\017token_referen" +
+      "ce\030\003 \001(\0132\032.sidecar.v1.TokenReferenceH\000\022/" +
+      "\n\007subject\030\004 \001(\0132\034.sidecar.v1.SubjectRefe" +
+      "renceH\000\022\022\n\010consumer\030\005 \001(\tH\000\022\014\n\004note\030\006 \001(" +
+      "\tB\010\n\006target\"c\n\016TokenReference\022\016\n\006issuer\030" +
+      "\001 \001(\t\022\020\n\010token_id\030\002 \001(\t\022/\n\013expire_time\030\003" +
+      " \001(\0132\032.google.protobuf.Timestamp\"f\n\020Subj" +
+      "ectReference\022\016\n\006issuer\030\001 \001(\t\022\017\n\007subject\030" +
+      "\002 \001(\t\0221\n\rissued_before\030\003 \001(\0132\032.google.pr" +
+      "otobuf.Timestamp\"F\n\023RevokeTokenResponse\022" +
+      "/\n\013revoke_time\030\001 \001(\0132\032.google.protobuf.T" +
+      "imestamp\"\020\n\016GetJwksRequest\"$\n\017GetJwksRes" +
+      "ponse\022\021\n\tjwks_json\030\001 \001(\t2\353\003\n\014TokenServic" +
+      "e\022T\n\rValidateToken\022 .sidecar.v1.Validate" +
+      "TokenRequest\032!.sidecar.v1.ValidateTokenR" +
+      "esponse\022Q\n\014ExplainToken\022\037.sidecar.v1.Exp" +
+      "lainTokenRequest\032 .sidecar.v1.ExplainTok" +
+      "enResponse\022K\n\nIssueToken\022\035.sidecar.v1.Is" +
+      "sueTokenRequest\032\036.sidecar.v1.IssueTokenR" +
+      "esponse\022Q\n\014RefreshToken\022\037.sidecar.v1.Ref" +
+      "reshTokenRequest\032 .sidecar.v1.RefreshTok" +
+      "enResponse\022N\n\013RevokeToken\022\036.sidecar.v1.R" +
+      "evokeTokenRequest\032\037.sidecar.v1.RevokeTok" +
+      "enResponse\022B\n\007GetJwks\022\032.sidecar.v1.GetJw" +
+      "ksRequest\032\033.sidecar.v1.GetJwksResponseBW" +
+      "\n\020io.jwtsidecar.v1P\001ZAgithub.com/jwt-sid" +
+      "ecar/jwt-sidecar/clients/go/sidecarv1;si" +
+      "decarv1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -230,7 +231,7 @@ public final class TokenServiceOuterClass extends com.google.protobuf.GeneratedF
     internal_static_sidecar_v1_ValidateTokenResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessage.FieldAccessorTable(
         internal_static_sidecar_v1_ValidateTokenResponse_descriptor,
-        new java.lang.String[] { "Valid", "Reason", "Message", "Token", });
+        new java.lang.String[] { "Valid", "Reason", "Message", "Token", "Insufficient", });
     internal_static_sidecar_v1_Token_descriptor =
       getDescriptor().getMessageType(3);
     internal_static_sidecar_v1_Token_fieldAccessorTable = new

@@ -177,6 +177,24 @@ private static final long serialVersionUID = 0L;
     return token_ == null ? io.jwtsidecar.v1.Token.getDefaultInstance() : token_;
   }
 
+  public static final int INSUFFICIENT_FIELD_NUMBER = 5;
+  private boolean insufficient_ = false;
+  /**
+   * <pre>
+   * True when the check that failed is one that this request asked for
+   * (`audiences`, `scopes` or `required_claims_json`), and not one of the
+   * issuer's or consumer's. The token is not the problem, its holder may not do
+   * this: a service that speaks HTTP answers 403 and not 401.
+   * </pre>
+   *
+   * <code>bool insufficient = 5;</code>
+   * @return The insufficient.
+   */
+  @java.lang.Override
+  public boolean getInsufficient() {
+    return insufficient_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -203,6 +221,9 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       output.writeMessage(4, getToken());
     }
+    if (insufficient_ != false) {
+      output.writeBool(5, insufficient_);
+    }
     getUnknownFields().writeTo(output);
   }
   private int computeSerializedSize_0() {
@@ -221,6 +242,10 @@ private static final long serialVersionUID = 0L;
     if (((bitField0_ & 0x00000001) != 0)) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(4, getToken());
+    }
+    if (insufficient_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(5, insufficient_);
     }
     return size;
   }
@@ -256,6 +281,8 @@ private static final long serialVersionUID = 0L;
       if (!getToken()
           .equals(other.getToken())) return false;
     }
+    if (getInsufficient()
+        != other.getInsufficient()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -278,6 +305,9 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + TOKEN_FIELD_NUMBER;
       hash = (53 * hash) + getToken().hashCode();
     }
+    hash = (37 * hash) + INSUFFICIENT_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getInsufficient());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -423,6 +453,7 @@ private static final long serialVersionUID = 0L;
         tokenBuilder_.dispose();
         tokenBuilder_ = null;
       }
+      insufficient_ = false;
       return this;
     }
 
@@ -472,6 +503,9 @@ private static final long serialVersionUID = 0L;
             : tokenBuilder_.build();
         to_bitField0_ |= 0x00000001;
       }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.insufficient_ = insufficient_;
+      }
       result.bitField0_ |= to_bitField0_;
     }
 
@@ -500,6 +534,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.hasToken()) {
         mergeToken(other.getToken());
+      }
+      if (other.getInsufficient() != false) {
+        setInsufficient(other.getInsufficient());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -549,6 +586,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000008;
               break;
             } // case 34
+            case 40: {
+              insufficient_ = input.readBool();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 40
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -929,6 +971,59 @@ private static final long serialVersionUID = 0L;
         token_ = null;
       }
       return tokenBuilder_;
+    }
+
+    private boolean insufficient_ ;
+    /**
+     * <pre>
+     * True when the check that failed is one that this request asked for
+     * (`audiences`, `scopes` or `required_claims_json`), and not one of the
+     * issuer's or consumer's. The token is not the problem, its holder may not do
+     * this: a service that speaks HTTP answers 403 and not 401.
+     * </pre>
+     *
+     * <code>bool insufficient = 5;</code>
+     * @return The insufficient.
+     */
+    @java.lang.Override
+    public boolean getInsufficient() {
+      return insufficient_;
+    }
+    /**
+     * <pre>
+     * True when the check that failed is one that this request asked for
+     * (`audiences`, `scopes` or `required_claims_json`), and not one of the
+     * issuer's or consumer's. The token is not the problem, its holder may not do
+     * this: a service that speaks HTTP answers 403 and not 401.
+     * </pre>
+     *
+     * <code>bool insufficient = 5;</code>
+     * @param value The insufficient to set.
+     * @return This builder for chaining.
+     */
+    public Builder setInsufficient(boolean value) {
+
+      insufficient_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * True when the check that failed is one that this request asked for
+     * (`audiences`, `scopes` or `required_claims_json`), and not one of the
+     * issuer's or consumer's. The token is not the problem, its holder may not do
+     * this: a service that speaks HTTP answers 403 and not 401.
+     * </pre>
+     *
+     * <code>bool insufficient = 5;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearInsufficient() {
+      bitField0_ = (bitField0_ & ~0x00000010);
+      insufficient_ = false;
+      onChanged();
+      return this;
     }
 
     // @@protoc_insertion_point(builder_scope:sidecar.v1.ValidateTokenResponse)

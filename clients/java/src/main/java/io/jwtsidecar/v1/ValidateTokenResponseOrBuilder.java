@@ -85,4 +85,17 @@ public interface ValidateTokenResponseOrBuilder extends
    * <code>.sidecar.v1.Token token = 4;</code>
    */
   io.jwtsidecar.v1.TokenOrBuilder getTokenOrBuilder();
+
+  /**
+   * <pre>
+   * True when the check that failed is one that this request asked for
+   * (`audiences`, `scopes` or `required_claims_json`), and not one of the
+   * issuer's or consumer's. The token is not the problem, its holder may not do
+   * this: a service that speaks HTTP answers 403 and not 401.
+   * </pre>
+   *
+   * <code>bool insufficient = 5;</code>
+   * @return The insufficient.
+   */
+  boolean getInsufficient();
 }
