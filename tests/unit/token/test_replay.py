@@ -101,7 +101,7 @@ def test_one_key_alone_gets_half_of_the_memory() -> None:
     assert fill(ProofMemory(Clock()), "a") == {"a": 100_000}
 
 
-def test_the_next_key_finds_half_of_a_share_at_once_however_much_the_others_send() -> None:
+def test_the_next_key_finds_room_however_much_the_others_send() -> None:
     memory = ProofMemory(Clock(), most=1000)
     fill(memory, *(str(number) for number in range(49)))
     assert fill(memory, "late") == {"late": 10}
