@@ -191,7 +191,7 @@ async def test_a_proof_passes_once(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("odd", "refused_by"),
     [
-        pytest.param(("X.Jwt.Subject", "mallory"), {"caddy"}, id="another spelling"),
+        pytest.param(("X.Jwt.Subject", "mallory"), (), id="another spelling"),
         pytest.param(("Cookie", "a=\xff"), {"nginx", "caddy"}, id="a cookie that is not in UTF-8"),
         pytest.param(("X-Original-URL", "http://h/a"), (), id="another URL"),
     ],

@@ -9,6 +9,7 @@ from sidecar.engine import Engine
 from sidecar.token.keyset import KeySet
 from sidecar.token.mint import Order
 from sidecar.token.reason import CallFailed, ErrorReason, Reason
+from sidecar.token.replay import CheckedProof, Room
 from sidecar.token.request import Refusal, Request, Verdict, Verified
 from sidecar.token.signing import from_private_key
 from sidecar.token.snapshot import Signer, Snapshot
@@ -263,3 +264,23 @@ async def test_minting_needs_a_signer() -> None:
 
 def test_the_keys_of_issuers_are_not_published_as_ours() -> None:
     assert engine(key_set()).jwks() == '{"keys":[]}'
+
+
+@pytest.mark.parametrize(
+    ("ahead", "room"),
+    [
+        pytest.param(599, Room.USED, id="for less than ten minutes"),
+        pytest.param(601, Room.FORGOTTEN, id="for longer"),
+    ],
+)
+def test_a_proof_is_forgotten_by_a_clock_that_is_ahead_for_ten_minutes(
+    ahead: int, room: Room
+) -> None:
+    wall = running = 0.0
+    engine = Engine(snapshot(key_set()), lambda: NOW + wall, lambda: "id", lambda: running)
+    proof = CheckedProof(b"proof", "key", NOW + 3600.0)
+    engine.used_proofs.add(proof)
+    for running in range(1, ahead + 1):
+        wall = running + 86400.0
+        engine.used_proofs.room(proof)
+    assert engine.used_proofs.room(proof) is room

@@ -154,7 +154,8 @@ def redirecting(*paths: str, to: str = "") -> Handler:
         ahead = [*paths, to] if to else [*paths]
         step = paths.index(request.path) + 1 if request.path in paths else 0
         if step < len(ahead):
-            return web.Response(status=302, headers={"location": ahead[step]})
+            there = ahead[step].replace("PORT", str(request.url.port))
+            return web.Response(status=302, headers={"location": there})
         return web.Response(body=b"{}")
 
     return answer
@@ -187,8 +188,9 @@ async def test_redirects_on_the_same_server_are_followed(
                 "to another host": "https://keys.example.com/jwks",
                 "to another port": "https://127.0.0.1:1/jwks",
                 "to plain HTTP": "http://127.0.0.1/jwks",
+                "to plain HTTP on the same port": "http://127.0.0.1:PORT/jwks",
                 "to a host without a scheme": "//keys.example.com/jwks",
-                "with a password": "https://joe:secret@127.0.0.1/jwks",
+                "with a password": "https://joe:secret@127.0.0.1:PORT/jwks",
                 "to a file": "file:///etc/passwd",
                 "to half an address": "https://[MARKER",
                 "to a port that is none": "https://127.0.0.1:MARKER/",
@@ -204,6 +206,12 @@ async def test_redirects_that_are_refused(
             await body(url, authority.ca_file)
     assert failed.value.outcome is Outcome.REDIRECT
     assert str(failed.value).replace(url, "URL") == problem
+
+
+async def test_a_redirect_without_tls_is_refused_on_the_same_server_too() -> None:
+    async with http(redirecting("/1")) as url:
+        with pytest.raises(DownloadFailed, match="followed only over https"):
+            await body(url, None)
 
 
 async def test_a_server_without_tls(authority: Authority) -> None:

@@ -97,10 +97,14 @@ def test_each_of_n_keys_gets_one_nth_and_as_much_stays_free(keys: int) -> None:
     assert set(added.values()) <= {1000 // (keys + 1), math.ceil(1000 / (keys + 1))}
 
 
+def test_one_key_alone_gets_half_of_the_memory() -> None:
+    assert fill(ProofMemory(Clock()), "a") == {"a": 100_000}
+
+
 def test_the_next_key_finds_room_however_much_the_others_send() -> None:
     memory = ProofMemory(Clock(), most=1000)
-    fill(memory, *(str(number) for number in range(50)))
-    assert fill(memory, "late")["late"] >= 9
+    fill(memory, *(str(number) for number in range(49)))
+    assert fill(memory, "late") == {"late": 10}
 
 
 def test_more_keys_than_there_is_room_for_find_it_full() -> None:
