@@ -354,7 +354,7 @@ async def test_a_change_of_config_map_and_secret_holds_while_it_serves(mounted: 
         await mounted.until_judged(new, "valid")
         assert await mounted.judged(old) == "refused: SIGNATURE_INVALID"
         assert await mounted.judged(mint()) == "valid"
-        mounted.mount_configuration({**OUR_ISSUER, "[shop]": "[orders]"})
+        mounted.mount_configuration({**OUR_ISSUER, "[shop]\n\nconsumers": "[orders]\n\nconsumers"})
         await mounted.until_judged(mint(), "refused: AUDIENCE_MISMATCH")
         assert await mounted.judged(new) == "valid"
         mounted.mount_configuration({**OUR_ISSUER, "audiences:": "audience:"})
@@ -366,7 +366,7 @@ async def test_a_change_of_config_map_and_secret_holds_while_it_serves(mounted: 
 
 
 def by_ci(secret: str) -> str:
-    claims = {"key": "ci", "exp": int(time.time()) + 600}
+    claims = {"key": "ci", "aud": "shop", "exp": int(time.time()) + 600}
     return jwt.encode(claims, jwt.utils.base64url_decode(secret), "HS256")
 
 

@@ -105,9 +105,11 @@ async def test_a_request_at_fault_is_an_error(sidecar: Running) -> None:
         await refresh(sidecar, "x", "")
 
 
-@pytest.mark.parametrize("whose", [{"signer": "plain"}, {"signer": "", "consumer": "jack"}])
+@pytest.mark.parametrize(
+    "whose", [{"signer": "plain"}, {"signer": "", "consumer": "jack", "subject": "", "scopes": ()}]
+)
 async def test_who_issues_no_refresh_tokens_grants_none(
-    sidecar: Running, whose: dict[str, str]
+    sidecar: Running, whose: dict[str, Any]
 ) -> None:
     with fails(grpc.StatusCode.INVALID_ARGUMENT, "NOT_GRANTABLE", "with_refresh_token"):
         await issue(sidecar, **whose)
