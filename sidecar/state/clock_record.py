@@ -97,7 +97,7 @@ def _parse(data: bytes) -> ClockState:
         members = json.loads(data)
         time, observed = float(members["time"]), float(members["observed"])
         lead = math.inf if members["lead"] is None else float(members["lead"])
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return UNKNOWN
     sound = 0 <= time <= LAST_SECOND and lead >= 0 and 0 <= observed <= HOLD
     return ClockState(time, lead, observed) if sound else UNKNOWN

@@ -19,7 +19,8 @@ _POLLS: Final = 4
 _ANCHORS: Final = 1000
 """Of the records that were read last, so many are known by their names."""
 _MARGIN: Final = 5.0
-"""Seconds by which a store's clock may differ that says what has expired."""
+"""Seconds by which a store's clock may differ that says what has expired, and by which a clock may
+be set back without a reason to read all again."""
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ class Follower:
         self._now = now
         self._loop = asyncio.get_running_loop()
         self._steady = steady
+        self._forgotten = -math.inf
+        """What had ended by this time of `steady` may be forgotten here."""
         self._anchors: deque[Named] = deque(maxlen=_ANCHORS)
         self._asked = 0.0
         self._failures = 0
@@ -99,10 +102,17 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Reads what was written since; raises StoreFailed."""
+        steady = self._steady()
+        if steady < self._forgotten - _MARGIN:
+            # The clock was ahead since the start, or for long enough to be believed. The store may
+            # still have what ended by it, as another sidecar's clock or Redis's was right.
+            self._anchors.clear()
+            self._forgotten = steady
         if not await self._read_from_anchor():
             log.warning("the store is not as it was: all revocations are read again")
             await self._read_behind(0)
-        self._revoked.forget(self._steady())
+        self._forgotten = max(self._forgotten, steady)
+        self._revoked.forget(steady)
         self._is_up_to_date()
 
     async def _run(self) -> None:

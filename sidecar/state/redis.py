@@ -13,7 +13,7 @@ from redis.exceptions import ResponseError
 
 from sidecar.config.redis import RedisUrl
 from sidecar.config.store import Store as Setting
-from sidecar.state.redis_failures import FAILURES, Damaged
+from sidecar.state.redis_failures import FAILURES, RECORDS_ARE_GONE, Damaged
 from sidecar.state.redis_primary import LONGEST_CALL, LONGEST_PAUSE, Primary
 from sidecar.state.redis_scripts import (
     CHANGES,
@@ -37,10 +37,6 @@ FIRST_RETRY: Final = 0.1
 """Seconds until the connection that tells of changes is made anew; each further time twice as
 long, up to LONGEST_PAUSE, and spread by half, so that a fleet does not come in step."""
 _STAYS: Final = b"-"
-_DAMAGED: Final = (
-    "records are gone that it should have: keys were evicted or removed; set maxmemory-policy to "
-    "noeviction and restore it, or remove the rest of its keys to begin with an empty store"
-)
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +132,7 @@ class RedisStore(Store):
         names, values = await self._primary.run(script, keys, after, limit)
         there = [value for value in values if value is not None]
         if len(there) < len(names):
-            raise self._primary.told(Damaged(_DAMAGED))
+            raise self._primary.told(Damaged(RECORDS_ARE_GONE))
         return tuple(_named(*one) for one in zip(names, there, strict=True))
 
     async def _listen(self) -> None:

@@ -22,12 +22,16 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import TimeoutError as TimedOut
 
-from sidecar.state.redis_scripts import FORMAT, OTHER_FORMAT, PREFIX
+from sidecar.state.redis_scripts import FORMAT, OTHER_FORMAT, PREFIX, RECORD_GONE
 from sidecar.tls_client import why_untrusted
 
 _FORBIDDEN: Final = (
     f"its user may not do what the store does (NOPERM); give it ~{PREFIX}* &{PREFIX}* and the "
     "commands of docs/configuration.md (ACL SETUSER)"
+)
+RECORDS_ARE_GONE: Final = (
+    "records are gone that it should have: keys were evicted or removed; set maxmemory-policy to "
+    "noeviction and restore it, or remove the rest of its keys to begin with an empty store"
 )
 _LATE: Final = "see whether it runs, is overloaded or cut off from here"
 _MEANINGS: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -38,6 +42,7 @@ _MEANINGS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ClusterDownError, "the cluster is down (CLUSTERDOWN); see CLUSTER INFO"),
 )
 _CODES: Final = {
+    RECORD_GONE: RECORDS_ARE_GONE,
     "MISCONF": "it can't write to its disk (MISCONF); see its log and the disk's free space",
     "NOREPLICAS": "it has fewer replicas than min-replicas-to-write; start them",
     "BUSY": "it is busy with a script (BUSY); see which with CLIENT LIST",

@@ -18,6 +18,8 @@ VERSION_KEY: Final = f"{PREFIX}version"
 CHANNEL: Final = f"{PREFIX}changed"
 OTHER_FORMAT: Final = "JWTSIDECARFORMAT"
 """The code of the error that tells of a store in another format."""
+RECORD_GONE: Final = "JWTSIDECARGONE"
+"""The code of the error that tells of a record that Redis lost, but not its name."""
 SWEPT: Final = 100
 """Records of a kind that have expired and are removed with a write, at most."""
 
@@ -105,8 +107,15 @@ local function remove(kind, name)
   for part = 2, 4 do redis.call('ZREM', key(kind, part), name) end
 end
 for at = first, #ARGV, 6 do
-  local expected = ARGV[at + 2]
-  if expected ~= '' and expected ~= version(tonumber(ARGV[at]), ARGV[at + 1]) then return 0 end
+  local kind, name, expected = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  if expected ~= '' then
+    local found = version(kind, name)
+    local only = '[' .. name
+    if found == '0' and #redis.call('ZRANGEBYLEX', key(kind, 2), only, only, 'LIMIT', 0, 1) > 0 then
+      return redis.error_reply('{RECORD_GONE} a record was evicted or removed')
+    end
+    if expected ~= found then return 0 end
+  end
 end
 if not format then redis.call('SET', KEYS[1], '{FORMAT}') end
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
@@ -136,6 +145,9 @@ end
 return 1
 """)
 """Makes all changes, or none and gives 0.
+
+A record whose name alone is left was evicted. It does not count as new: what was used once would
+pass again.
 
 What has expired by Redis's clock and by the writer's is removed.
 

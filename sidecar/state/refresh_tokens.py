@@ -152,14 +152,14 @@ class RefreshTokens:
             await self._revoke_latest(family, revocations)
             message = f"{decision.message}; its family is revoked: sign in again"
             raise Refused(Reason.REPLAYED, message)
-        check_subject(family, revocations.revoked)
+        check_subject(family, revocations.revoked, self._now())
         if isinstance(decision, Repeat):
             return _unsealed(token, decision)
         minted = mint_again(decision.order, snapshot, self._now(), new_token_id())
         answer = await self._advance(token, record, family, minted, decision)
         if answer is not None:
             # Its subject may have been revoked while it was written.
-            check_subject(family, revocations.revoked)
+            check_subject(family, revocations.revoked, self._now())
         return answer
 
     async def _advance(

@@ -89,6 +89,7 @@ class SqliteStore(Store):
         steady: Callable[[], float],
     ) -> None:
         self._path = path
+        self._file = _identity(path)
         self._connection = connection
         self._executor = executor
         self._steady = steady
@@ -177,10 +178,26 @@ class SqliteStore(Store):
 
     async def _run(self, work: Callable[[], T]) -> T:
         def named() -> T:
+            # SQLite goes on with a file that was moved away. Whoever opens the path then has
+            # another one, and neither would know what the other has used or revoked.
+            if _identity(self._path) != self._file:
+                raise StoreFailed(
+                    f"{self._path}: another file took its place, or it was removed; restart every "
+                    "sidecar that uses it"
+                )
             with _named(self._path):
                 return work()
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, named)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which file is at this path; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -21,6 +21,9 @@ MOST_SKEW: Final = 60.0
 _LONGEST_ID: Final = 1024
 _LONGEST_PROOF: Final = 16 * 1024
 _DEPTH: Final = 8
+_MAX_RSA_BITS: Final = 4096
+"""Of a proof's key, which the client chooses: each proof with a larger one takes milliseconds, and
+the quota of a key counts only proofs that hold."""
 
 
 def check_dpop(request: Request, bound_to: str, now: float, clock_skew: float) -> CheckedProof:
@@ -72,6 +75,11 @@ def _key(proof: jws.Jws, bound_to: str) -> Key:
         raise _refused(f"the key in its header (jwk) can't be used: {problem.message}") from None
     if proof.algorithm not in key.algorithms:
         raise _refused(f"its alg is {proof.algorithm}, but its key is {key.describe()}")
+    if key.type == "RSA" and key.material.key_size > _MAX_RSA_BITS:
+        raise _refused(
+            f"its RSA key has {key.material.key_size} bits; proofs are accepted with at most "
+            f"{_MAX_RSA_BITS}"
+        )
     found = thumbprint(key)
     if found != bound_to:
         raise _refused(

@@ -1,6 +1,6 @@
 """How the revocations of subjects and tokens meet a family of refresh tokens."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.revocation import Revocation, referred_token, subject_name
@@ -9,6 +9,9 @@ from sidecar.token.words import moment, quoted
 
 if TYPE_CHECKING:
     from sidecar.token.refresh_family import Family
+
+_CLOCKS_APART: Final = 60.0
+"""Seconds by which the clocks of sidecars that share a store may differ."""
 
 
 def latest_token(family: "Family", now: float, steady: float) -> Revocation | None:
@@ -22,16 +25,17 @@ def latest_token(family: "Family", now: float, steady: float) -> Revocation | No
     return None if end is not None and end <= steady else revocation
 
 
-def check_subject(family: "Family", revoked: Revoked) -> None:
+def check_subject(family: "Family", revoked: Revoked, now: float) -> None:
     """Raises Refused where the tokens of the family's subject were revoked after it began.
 
-    Also where that is not known.
+    Also where that is not known, as what is revoked is not, or as the family began in the future:
+    a clock was ahead then, or is behind now.
     """
     if revoked.unknown:
         raise Refused(Reason.STATE_UNAVAILABLE, revoked.unknown)
     subject = family.grant.subject
     time = revoked.subjects.get(subject_name(family.issuer, subject))
-    if time is not None and family.issue_time < time:
+    if time is not None and not time <= family.issue_time <= now + _CLOCKS_APART:
         raise Refused(
             Reason.REVOKED,
             f"the tokens of subject {quoted(subject)} of {quoted(family.issuer)} that were issued "

@@ -112,6 +112,7 @@ async def test_an_outage_later_changes_nothing() -> None:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(b"[]", id="an array"),
+        pytest.param(b"[" * 100_000, id="nested too deep"),
         pytest.param(b'{"time": 1}', id="a part is missing"),
         pytest.param(b'{"time": 1e300, "lead": 0, "observed": 0}', id="too late a time"),
         pytest.param(b'{"time": NaN, "lead": 0, "observed": 0}', id="no number"),

@@ -336,6 +336,23 @@ def test_a_clock_that_jumps_and_comes_back_loses_nothing(jump: float) -> None:
 
 
 @in_simulated_time
+async def test_what_a_clock_forgot_that_was_ahead_since_its_start_is_known_again() -> None:
+    right, wrong = Clock(), Clock()
+    wrong.ahead = 2 * 86400.0
+    store = Shared(right)
+    async with sidecar(store, right) as one, sidecar(store, wrong) as other:
+        await one.revoke("a", START + 5000)
+        await asyncio.sleep(STALENESS)
+        assert not other.knows("a")
+        wrong.ahead = 0.0
+        await asyncio.sleep(STALENESS)
+        assert other.knows("a")
+        await one.revoke("b", START + 5000)
+        await asyncio.sleep(STALENESS)
+        assert other.knows("a", "b")
+
+
+@in_simulated_time
 async def test_what_has_ended_is_forgotten() -> None:
     clock = Clock()
     async with sidecar(Shared(clock), clock) as one:

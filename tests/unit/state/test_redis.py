@@ -321,6 +321,17 @@ async def test_records_that_were_evicted_are_said(server: RedisServer, store: Re
             await read
 
 
+async def test_what_was_evicted_does_not_count_as_new(
+    server: RedisServer, store: RedisStore
+) -> None:
+    await store.put("used_token", "a", b"", ABSENT)
+    server.call("DEL", f"{PREFIX}records:used_token")
+    with pytest.raises(StoreFailed, match="records are gone"):
+        await store.put("used_token", "a", b"", ABSENT)
+    assert await store.put("used_token", "b", b"", ABSENT)
+    assert not await store.put("used_token", "b", b"", ABSENT)
+
+
 @pytest.mark.parametrize(("policy", "warned"), [("allkeys-lru", True), ("volatile-lru", False)])
 async def test_a_redis_that_evicts_is_warned_of(
     server: RedisServer, caplog: pytest.LogCaptureFixture, policy: str, warned: bool

@@ -128,6 +128,23 @@ async def test_a_damaged_page_is_said_and_ends_nothing(tmp_path: Path) -> None:
             await store.get("keys", "a")
 
 
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
+async def test_a_file_that_is_not_the_one_at_its_path_is_used_no_more(
+    tmp_path: Path, replaced: bool
+) -> None:
+    path = tmp_path / "state.db"
+    async with SqliteStore.opened(str(path)) as store:
+        await store.put("used_token", "a", b"", ABSENT)
+        path.rename(tmp_path / "moved.db")
+        if replaced:
+            async with SqliteStore.opened(str(path)) as other:
+                assert await other.put("used_token", "b", b"", ABSENT)
+        with pytest.raises(StoreFailed, match="restart every sidecar"):
+            await store.put("used_token", "b", b"", ABSENT)
+        with pytest.raises(StoreFailed, match="restart every sidecar"):
+            await store.changes("revocation", 0, 1)
+
+
 async def test_another_programs_database_is_refused_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     with sqlite3.connect(path) as other:

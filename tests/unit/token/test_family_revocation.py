@@ -48,20 +48,39 @@ def revoked(before: float, subject: str = "alice", iss: str = ISSUER) -> Revoked
     ],
 )
 def test_a_family_outlives_the_revocation_of(memory: Revoked) -> None:
-    check_subject(FAMILY, memory)
+    check_subject(FAMILY, memory, NOW)
 
 
 def test_a_family_that_began_before_its_subject_was_revoked_is_refused() -> None:
     with pytest.raises(Refused, match='subject "alice"') as refused:
-        check_subject(FAMILY, revoked(NOW + 1))
+        check_subject(FAMILY, revoked(NOW + 1), NOW + 2)
     assert refused.value.reason is Reason.REVOKED
+
+
+@pytest.mark.parametrize(
+    ("ahead", "refused"),
+    [
+        pytest.param(60, False, id="as clocks may differ"),
+        pytest.param(61, True, id="by a clock that was ahead"),
+    ],
+)
+def test_a_family_that_began_in_the_future_may_be_older_than_the_revocation(
+    ahead: float, refused: bool
+) -> None:
+    family, memory = replace(FAMILY, issue_time=NOW + ahead), revoked(NOW)
+    if refused:
+        with pytest.raises(Refused, match="sign in again"):
+            check_subject(family, memory, NOW)
+    else:
+        check_subject(family, memory, NOW)
+    check_subject(family, Revoked("secret"), NOW)
 
 
 def test_where_it_is_not_known_what_is_revoked_a_family_is_refused() -> None:
     memory = Revoked("secret")
     memory.set_unknown("the store does not answer")
     with pytest.raises(Refused, match="the store does not answer") as refused:
-        check_subject(FAMILY, memory)
+        check_subject(FAMILY, memory, NOW)
     assert refused.value.reason is Reason.STATE_UNAVAILABLE
 
 

@@ -75,6 +75,16 @@ def _thumbprint_by_the_book(jwk: dict[str, Any]) -> str:
             {"header": {"jwk": {"kty": "oct", "k": "x"}}}, ("symmetric",), id="a symmetric jwk"
         ),
         pytest.param(
+            {
+                "header": {
+                    "alg": "RS256",
+                    "jwk": {"kty": "RSA", "n": encode(b"\xff" * 513), "e": "AQAB"},
+                }
+            },
+            ("4104 bits", "at most 4096"),
+            id="an RSA key that is slow to verify with",
+        ),
+        pytest.param(
             {"header": {"crit": ["x"], "x": 1}}, ("crit", "no extension"), id="an extension"
         ),
         pytest.param({"htm": "GET"}, ('htm is "GET"', '"POST"'), id="another method"),
