@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sidecar.config.load import show
 from sidecar.config.surroundings import Surroundings
 from sidecar.config.tls import Files, Identity, Tls, Unfit
-from tests.identities import EXPIRED, HERE, NOT_YET, Ca, Certified, Certified
+from tests.identities import EXPIRED, HERE, NOT_YET, Ca, Certified
 from tests.unit.config.folder import Folder, configuration, issuer, signer
 
 CA = Ca()
