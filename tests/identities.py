@@ -61,6 +61,13 @@ class Ca:
         no_ca = x509.BasicConstraints(ca=False, path_length=None)
         return self._certify(ec.generate_private_key(ec.SECP256R1()), no_ca, NOW_IN_FORCE)
 
+    def unreadable_names(self) -> Certified:
+        """A certificate with a name of a kind (X.400) that `cryptography` can't read."""
+        names = x509.UnrecognizedExtension(
+            x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3023000")
+        )
+        return self._certify(ec.generate_private_key(ec.SECP256R1()), names, NOW_IN_FORCE)
+
     def _certify(
         self,
         key: Any,

@@ -146,6 +146,11 @@ def from_pem(data: bytes, key_id: str | None = None) -> Key:
         return from_public_key(public_key, key_id, restricted)
     except UnsupportedAlgorithm as error:
         raise UnusableKey("it is of a type that no JWS algorithm uses") from error
+    except (x509.InvalidVersion, x509.UnsupportedGeneralNameType) as error:
+        raise UnusableKey(
+            "its certificate can't be read, as it has an unknown version or a rare kind of name; "
+            "configure the public key alone (openssl x509 -pubkey -noout)"
+        ) from error
     except ValueError as error:
         raise UnusableKey("it is neither a PEM public key nor a PEM certificate") from error
 

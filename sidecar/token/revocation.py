@@ -184,7 +184,7 @@ def _revoked_subject(reference: SubjectReference, snapshot: Snapshot, now: float
     accepting, refreshed = _accepting(iss, snapshot), _refreshed(iss, snapshot)
     if not accepting and not refreshed:
         raise _no_issuer(iss, snapshot)
-    end = _oldest_end(before, accepting, refreshed)
+    end = _oldest_end(before, accepting + _stating(iss, snapshot), refreshed)
     title = _issued_before(before, f"subject {quoted(subject)} of {quoted(iss)}")
     return Revocation(Kind.SUBJECT, subject_name(iss, subject), before, end, title)
 
@@ -205,6 +205,17 @@ def _issued_before(time: float, whose: str) -> str:
 def _accepting(iss: str, snapshot: Snapshot) -> tuple[ClaimRules, ...]:
     """The rules by which tokens with this `iss` may pass."""
     return tuple(one.rules for one in snapshot.issuers.values() if one.issuer in {iss, None})
+
+
+def _stating(iss: str, snapshot: Snapshot) -> tuple[ClaimRules, ...]:
+    """The rules by which tokens of consumers may pass that have this `iss` by their record."""
+    consumers = snapshot.consumers
+    if consumers is None:
+        return ()
+    granted = (one.grants.claims.get("iss") for one in consumers.by_name.values())
+    if consumers.are_stored or consumers.key_claim == "iss" or iss in granted:
+        return (consumers.rules,)
+    return ()
 
 
 def _refreshed(iss: str, snapshot: Snapshot) -> tuple[float, ...]:

@@ -26,6 +26,8 @@ _MOST_PARSED: Final = 1000
 """Tokens whose claims stay parsed, for those whose answers can't be given again."""
 _LONGEST_PARSED: Final = 2048
 """Bytes of the claims of one of these: parsed, they may take thirty times as many."""
+_MAX_HEADER_BYTES: Final = 1024
+"""Of a header, as the token has it, that stays parsed. A consumer writes its own headers."""
 _END_AND_WAY: Final = struct.Struct("<dQ")
 """When a token is forgotten, and the number of the way in which it was verified."""
 
@@ -130,10 +132,7 @@ class VerifiedTokens:
         ends = _end(token, now + self._ttl)
         if ends <= now or not self.capacity:
             return None
-        headers = self.headers(max_depth)
-        if len(headers) >= _MOST_SHARED:
-            headers.clear()
-        headers.setdefault(token.signing_input.partition(b".")[0], token.unverified_header)
+        self._share_header(token, max_depth)
         self._tokens[digest] = _END_AND_WAY.pack(ends, self._way((tried, key, max_depth)))
         self._tokens.move_to_end(digest)
         self._make_room()
@@ -141,7 +140,7 @@ class VerifiedTokens:
 
     def parsed(self, digest: bytes, token: Jws) -> None:
         """Keeps the parts of a token that was seen and had to be parsed again, if it is short."""
-        if len(token.payload) > _LONGEST_PARSED:
+        if len(token.payload) > _LONGEST_PARSED or len(_header_part(token)) > _MAX_HEADER_BYTES:
             return
         self._parsed[digest] = Jws(token.unverified_header, token.unverified_claims, b"", b"", b"")
         if len(self._parsed) > _MOST_PARSED:
@@ -151,6 +150,15 @@ class VerifiedTokens:
         """Forgets how a token was verified, if it is there."""
         self._tokens.pop(digest, None)
         self._parsed.pop(digest, None)
+
+    def _share_header(self, token: Jws, max_depth: int) -> None:
+        part = _header_part(token)
+        if len(part) > _MAX_HEADER_BYTES:
+            return
+        headers = self.headers(max_depth)
+        if len(headers) >= _MOST_SHARED:
+            headers.clear()
+        headers.setdefault(part, token.unverified_header)
 
     def _way(self, way: _Way) -> int:
         """The number of a way; tokens of one that was forgotten are verified anew."""
@@ -214,6 +222,10 @@ class SeenTokens:
 
     verified: VerifiedTokens
     refused: RefusedTokens
+
+
+def _header_part(token: Jws) -> bytes:
+    return token.signing_input.partition(b".")[0]
 
 
 def _end(token: Jws, latest: float) -> float:

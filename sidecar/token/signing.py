@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -50,7 +50,8 @@ def read_private_pem(
         if password is None:
             raise UnusableKey("the private key is encrypted and needs a password") from error
         raise UnusableKey("the private key is not encrypted; remove its password") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, InternalError) as error:
+        # OpenSSL's own error comes of parameters of scrypt that are none.
         raise UnusableKey(_why_unreadable(data, error) + hint) from error
     if not isinstance(private_key, RSAPrivateKey):
         return private_key, None

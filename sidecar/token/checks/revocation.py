@@ -1,5 +1,8 @@
 """The check of whether a token was revoked: by itself, with its subject or with its consumer."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.revocation import iss_of, subject_name, token_name, token_title
@@ -31,7 +34,13 @@ def _check_token(attempt: Attempt, tokens: Marks) -> None:
 
 
 def _check_subject(attempt: Attempt, subjects: Marks) -> None:
-    claims = attempt.jws.unverified_claims
+    _check_subject_in(attempt.jws.unverified_claims, attempt, subjects)
+    if attempt.consumer:
+        # Its record may make it another subject, as which it is known from here on.
+        _check_subject_in(attempt.claims, attempt, subjects)
+
+
+def _check_subject_in(claims: Mapping[str, Any], attempt: Attempt, subjects: Marks) -> None:
     subject = claims.get("sub")
     if isinstance(subject, str):
         time = subjects.get(subject_name(iss_of(claims), subject))
@@ -60,5 +69,10 @@ def _revocation(attempt: Attempt) -> str:
 
 
 CHECKS = (
-    Check("revocation", _check_revocation, _revocation, ("jws", "party", "key", "issue_time")),
+    Check(
+        "revocation",
+        _check_revocation,
+        _revocation,
+        ("jws", "party", "key", "claims", "issue_time"),
+    ),
 )

@@ -16,6 +16,7 @@ SPIFFE = "spiffe://prod/ns/shop/sa/checkout"
 PEM = Ca().certify(SPIFFE, "checkout.shop").certificate
 OTHER = Ca().certify("other.shop").certificate
 NAMELESS = Ca().certify().certificate
+RARE = Ca().unreadable_names().certificate
 
 
 def sha256(pem: bytes) -> bytes:
@@ -110,6 +111,7 @@ def test_no_value_ends_its_quotes(text: str) -> None:
     [
         pytest.param(ENCODED, SPIFFE, (SPIFFE, "checkout.shop"), id="of the certificate"),
         pytest.param(NAMELESS.decode(), SPIFFE, (), id="of a certificate without"),
+        pytest.param(RARE.decode(), SPIFFE, (), id="of a certificate with unreadable names"),
         pytest.param("", SPIFFE, (SPIFFE,), id="of the connection"),
         pytest.param("rubbish", SPIFFE, (SPIFFE,), id="of the connection, as it can't be read"),
         pytest.param("", "", (), id="none"),

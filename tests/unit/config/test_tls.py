@@ -159,8 +159,17 @@ def test_a_file_that_is_not_there(folder: Folder, name: str) -> None:
     ]
 
 
-def test_a_certificate_that_is_no_cas_can_vouch_for_nobody(folder: Folder) -> None:
-    folder.write("ca.crt", CA.leaf().certificate)
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(CA.leaf(), id="one that says so"),
+        pytest.param(CA.unreadable_names(), id="one that can't be read"),
+    ],
+)
+def test_a_certificate_that_is_no_cas_can_vouch_for_nobody(
+    folder: Folder, other: Certified
+) -> None:
+    folder.write("ca.crt", other.certificate)
     assert problems(folder, tls=MUTUAL) == [
         "tls.client_ca_file: ca.crt: it has no certificate of a CA; put in the one that signs"
     ]

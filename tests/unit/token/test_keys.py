@@ -65,6 +65,15 @@ def as_pem(label: bytes, data: bytes) -> bytes:
     return b"-----BEGIN %s-----\n%s-----END %s-----\n" % (label, encodebytes(data), label)
 
 
+def scrypt_pem(n: int) -> bytes:
+    """Rubbish, as if it was encrypted with AES-256 and a key that scrypt derives at this cost."""
+    cost = der(4, b"saltsalt") + der(2, bytes([n])) + der(2, b"\x08") + der(2, b"\x01")
+    scrypt = der(0x30, der(6, bytes.fromhex("2b06010401da47040b")) + der(0x30, cost))
+    aes = der(0x30, der(6, bytes.fromhex("60864801650304012a")) + der(4, bytes(16)))
+    pbes2 = der(6, bytes.fromhex("2a864886f70d01050d")) + der(0x30, scrypt + aes)
+    return as_pem(b"ENCRYPTED PRIVATE KEY", der(0x30, der(0x30, pbes2) + der(4, bytes(32))))
+
+
 def ml_dsa_44(private_key: bytes) -> bytes:
     """A PKCS#8 private key with this content (RFC 9881, section 6)."""
     algorithm = der(0x30, der(0x06, bytes.fromhex("608648016503040311")))
@@ -195,6 +204,7 @@ def test_each_form_of_pem_is_read(
         pytest.param(
             private_pem(PKCS8, b"pw").replace(b"\nM", b"\nX", 1), b"pw", "damaged", id="damaged"
         ),
+        pytest.param(scrypt_pem(n=3), b"pw", "damaged", id="a cost of scrypt that is none"),
         pytest.param(b"junk", b"pw", "not a PEM private key", id="no PEM, with a password"),
         pytest.param(private_pem(PKCS8), b"pw", "is not encrypted", id="password not needed"),
         pytest.param(

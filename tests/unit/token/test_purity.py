@@ -19,7 +19,7 @@ MODULES = sorted(
 )
 ALLOWED = {
     *("array", "base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib"),
-    *("bisect", "ipaddress", "struct"),
+    *("bisect", "ipaddress", "itertools", "struct"),
     *("hmac", "json", "math", "re", "sys", "types", "typing", "urllib"),
     *("datetime", "cryptography", "jwt"),
 }

@@ -36,6 +36,10 @@ SHA224, SHA256_, SHA384, SHA512 = (
 WITHOUT_NULL: Final = der(0x30, der(6, bytes.fromhex("608648016503040201")))
 SHAKE256: Final = der(6, bytes.fromhex("60864801650304020c"))
 
+X400_NAME: Final = x509.UnrecognizedExtension(
+    x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3023000")
+)
+
 
 def mgf1(hashed: bytes) -> bytes:
     return der(0x30, MGF1 + hashed)
@@ -78,6 +82,13 @@ def with_algorithm(certified: bytes, algorithm: bytes) -> bytes:
         signed += der(*element)
     body = b"".join(der(*field) for field in fields)
     return as_pem(b"CERTIFICATE", der(0x30, der(0x30, body) + signed))
+
+
+def in_version(number: int) -> bytes:
+    """A certificate that says to be of this version, counted from 0."""
+    version = bytes.fromhex("a003020102")
+    other = version[:-1] + bytes([number])
+    return as_pem(b"CERTIFICATE", certificate().replace(version, other, 1))
 
 
 def usage(*names: str) -> x509.KeyUsage:
@@ -279,6 +290,21 @@ EC_POINT: Final = der(
     + author().private_key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint),
 )
 P_256: Final = der(6, bytes.fromhex("2a8648ce3d030107"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(
+            as_pem(b"CERTIFICATE", certificate(RSA, X400_NAME)),
+            id="an X.400 name",
+        ),
+        pytest.param(in_version(9), id="an unknown version"),
+    ],
+)
+def test_a_certificate_that_can_not_be_read_is_unusable_and_says_so(data: bytes) -> None:
+    with pytest.raises(UnusableKey, match="certificate can't be read"):
+        from_pem(data)
 
 
 def explicit_p256(generator: str) -> bytes:

@@ -1,5 +1,6 @@
 """What is revoked is refused, and nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from sidecar.token.revocation import (
     revoked,
 )
 from sidecar.token.revoked import Revoked
-from sidecar.token.snapshot import Consumers, Issuer, Refreshing, Signer
+from sidecar.token.snapshot import Consumers, Grants, Issuer, Refreshing, Signer
 from sidecar.token.validator import Outcome, explain, revocation_of
 from tests.authors import STRANGER, key_set
 from tests.tokens import (
@@ -113,6 +114,24 @@ def test_a_subjects_revocation_covers_consumers_tokens_that_name_it_with_its_iss
     parties, iss = (ANY, CONSUMERS), "https://nobody.example"
     verdict = judge(of_jack(iss=iss), *parties, revoked=revoking(subject(iss=iss), among=parties))
     assert_refused(verdict, Reason.REVOKED, 'tokens of subject "alice" of consumer jack')
+
+
+@pytest.mark.parametrize(
+    ("grants", "claims"),
+    [
+        pytest.param(Grants(claims={"iss": ISSUER, "sub": "alice"}), {"sub": "b"}, id="granted"),
+        pytest.param(
+            Grants(claims={"iss": ISSUER}, from_token=("sub",)), {"sub": "alice"}, id="stated"
+        ),
+    ],
+)
+def test_so_it_does_those_whose_record_makes_them_that_subject(
+    grants: Grants, claims: dict[str, Any]
+) -> None:
+    parties = (issuer(), consumers(replace(JILL, grants=grants), required=()))
+    token = of_jack("jill-key", **claims)
+    verdict = judge(token, *parties, revoked=revoking(subject(), among=parties))
+    assert_refused(verdict, Reason.REVOKED, 'tokens of subject "alice" of consumer jill')
 
 
 @pytest.mark.parametrize(
@@ -249,6 +268,17 @@ def test_a_token_is_remembered_until_it_has_expired_everywhere(
             (issuer(max_age=60.0), issuer("any", None, max_age=70.0)),
             NOW + 70 + KEPT_LONGER,
             id="beside one that takes any iss, and as long as there",
+        ),
+        pytest.param((issuer(max_age=60.0), CONSUMERS), NOW + 60 + KEPT_LONGER, id="consumers"),
+        pytest.param(
+            (issuer(max_age=60.0), consumers(replace(JILL, grants=Grants(claims={"iss": ISSUER})))),
+            None,
+            id="a consumer with this iss by its record",
+        ),
+        pytest.param(
+            (issuer(max_age=60.0), replace(CONSUMERS, are_stored=True)),
+            None,
+            id="consumers in the store, which may have any",
         ),
     ],
 )

@@ -261,6 +261,16 @@ def test_the_claims_of_a_long_token_do_not_stay_parsed() -> None:
     assert not seen.verified._parsed
 
 
+def test_nor_does_a_long_header_which_a_consumer_writes_itself() -> None:
+    seen, snapshot = memory(), world(issuer())
+    for number in range(3):
+        token = mint(header={"x": number, "long": [[]] * 300})
+        for _ in range(2):
+            assert isinstance(ask(seen, token, snapshot), Verified)
+    assert not seen.verified.headers(32)
+    assert not seen.verified._parsed
+
+
 def test_a_token_that_alone_is_too_large_is_not_kept() -> None:
     verified = VerifiedTokens(100, 600.0, most_bytes=10)
     verified.add(DIGEST, PARSED, KEYS, KEYS[0], 32, NOW)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from time import process_time
 from typing import Any
 
@@ -50,6 +51,11 @@ def nested(opening: str, closing: str, levels: int) -> bytes:
         pytest.param(b'{"a":' + b"9" * 40 + b"}", {"a": 10**40 - 1}, id="40 digits"),
         pytest.param(b'{"a":0.' + b"0" * 38 + b"}", {"a": 0.0}, id="a fraction of 40 characters"),
         pytest.param(b'{"a":1e308}', {"a": 1e308}, id="a large double"),
+        pytest.param(
+            b'{"a":"' + b"9" * 41 + b'","b":"1e999"}',
+            {"a": "9" * 41, "b": "1e999"},
+            id="what would be no number, in strings",
+        ),
         pytest.param(b'{"a":-0.0}', {"a": -0.0}, id="minus zero"),
     ],
 )
@@ -70,9 +76,16 @@ def test_an_object_is_read(text: bytes, value: dict[str, Any]) -> None:
         pytest.param(b'{"a":Infinity}', "Infinity", id="Infinity"),
         pytest.param(b'{"a":-Infinity}', "-Infinity", id="minus Infinity"),
         pytest.param(b'{"a":1e999}', "range of a double", id="1e999"),
+        pytest.param(b'{"a":1E+999}', "range of a double", id="1E+999"),
+        pytest.param(b'{"a":[1e308,0.1e310]}', "range of a double", id="behind a large double"),
         pytest.param(b'{"a":-1e999}', "range of a double", id="-1e999"),
         pytest.param(b'{"a":' + b"9" * 41 + b"}", "40 characters", id="41 digits"),
         pytest.param(b'{"a":0.' + b"9" * 39 + b"}", "40 characters", id="41 of a fraction"),
+        pytest.param(
+            b'{"a":' + b"9" * 13 + b"." + b"9" * 13 + b"e-" + b"0" * 13 + b"}",
+            "40 characters",
+            id="41 in three parts",
+        ),
         pytest.param(b'{"a":' + b"9" * 10_000 + b"}", "40 characters", id="10,000 digits"),
         pytest.param(b"\xef\xbb\xbf{}", "byte order mark", id="byte order mark"),
         pytest.param("{}".encode("utf-16"), "not UTF-8", id="UTF-16"),
@@ -105,6 +118,7 @@ def test_an_object_is_read(text: bytes, value: dict[str, Any]) -> None:
         pytest.param(b'{"a":"\n"}', "not JSON", id="a bare control character"),
         pytest.param(rb'{"a":"\x41"}', "not JSON", id="an unknown escape"),
         pytest.param(b'{"a":"b', "not JSON", id="cut in a string"),
+        pytest.param(b'"[[[[[', "not JSON", id="brackets in a string alone"),
         pytest.param(b"", "not JSON", id="empty"),
         pytest.param(b"[]", "it is an array", id="an array"),
         pytest.param(b'"a"', "it is a string", id="a string"),
@@ -136,6 +150,29 @@ def test_the_time_does_not_grow_with_the_square_of_the_length(unit: bytes) -> No
     with pytest.raises(ValueError, match=r"not JSON|deeper"):
         parse_object(text, DEPTH)
     assert process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        pytest.param("1", id="integers"),
+        pytest.param("1.5", id="fractions"),
+        pytest.param("1e999,", id="numbers that are refused"),
+        pytest.param("[]", id="arrays"),
+        pytest.param('"1"', id="strings"),
+    ],
+)
+def test_no_function_is_called_for_each_element(element: str) -> None:
+    """A call takes 0.1 µs or more, and a token that anyone made up may have 6,000 elements."""
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name))
+    try:
+        parse_object(f'{{"a":[{",".join([element] * 1000)}]}}'.encode(), 2)
+    except ValueError:
+        pass
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 100
 
 
 @given(st.dictionaries(st.text(max_size=4), VALUES), st.booleans())
