@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sidecar.token.outside import NOTHING, Outside
 from sidecar.token.reason import CallFailed, ErrorReason, not_configured
-from sidecar.token.snapshot import ClaimRules, Consumer, Issuer, Snapshot
+from sidecar.token.snapshot import ClaimRules, Consumer, Consumers, Issuer, Snapshot
 from sidecar.token.stored import consumer_named
 from sidecar.token.words import duration, listed, moment, quoted
 
@@ -184,7 +184,7 @@ def _revoked_subject(reference: SubjectReference, snapshot: Snapshot, now: float
     accepting, refreshed = _accepting(iss, snapshot), _refreshed(iss, snapshot)
     if not accepting and not refreshed:
         raise _no_issuer(iss, snapshot)
-    end = _oldest_end(before, accepting, refreshed)
+    end = _oldest_end(before, (*accepting, *_granted(iss, snapshot.consumers)), refreshed)
     title = _issued_before(before, f"subject {quoted(subject)} of {quoted(iss)}")
     return Revocation(Kind.SUBJECT, subject_name(iss, subject), before, end, title)
 
@@ -205,6 +205,17 @@ def _issued_before(time: float, whose: str) -> str:
 def _accepting(iss: str, snapshot: Snapshot) -> tuple[ClaimRules, ...]:
     """The rules by which tokens with this `iss` may pass."""
     return tuple(one.rules for one in snapshot.issuers.values() if one.issuer in {iss, None})
+
+
+def _granted(iss: str, consumers: Consumers | None) -> tuple[ClaimRules, ...]:
+    """The rules of configured consumers whose tokens have this `iss` from their record."""
+    if consumers is None:
+        return ()
+    return tuple(
+        one.rules or consumers.rules
+        for one in consumers.by_name.values()
+        if one.grants.claims.get("iss") == iss
+    )
 
 
 def _refreshed(iss: str, snapshot: Snapshot) -> tuple[float, ...]:

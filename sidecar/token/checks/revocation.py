@@ -31,12 +31,13 @@ def _check_token(attempt: Attempt, tokens: Marks) -> None:
 
 
 def _check_subject(attempt: Attempt, subjects: Marks) -> None:
-    claims = attempt.jws.unverified_claims
-    subject = claims.get("sub")
-    if isinstance(subject, str):
-        time = subjects.get(subject_name(iss_of(claims), subject))
-        if time is not None:
-            _check_issued(attempt, time, f"subject {quoted(subject)} of {attempt.party.title}")
+    # A consumer's record may grant the iss and sub that services behind read.
+    for claims in (attempt.jws.unverified_claims, attempt.claims):
+        subject = claims.get("sub")
+        if isinstance(subject, str):
+            time = subjects.get(subject_name(iss_of(claims), subject))
+            if time is not None:
+                _check_issued(attempt, time, f"subject {quoted(subject)} of {attempt.party.title}")
 
 
 def _check_issued(attempt: Attempt, time: int, whose: str) -> None:
@@ -60,5 +61,10 @@ def _revocation(attempt: Attempt) -> str:
 
 
 CHECKS = (
-    Check("revocation", _check_revocation, _revocation, ("jws", "party", "key", "issue_time")),
+    Check(
+        "revocation",
+        _check_revocation,
+        _revocation,
+        ("jws", "party", "key", "claims", "issue_time"),
+    ),
 )

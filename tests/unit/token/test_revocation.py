@@ -1,5 +1,6 @@
 """What is revoked is refused, and nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from sidecar.token.revocation import (
     revoked,
 )
 from sidecar.token.revoked import Revoked
-from sidecar.token.snapshot import Consumers, Issuer, Refreshing, Signer
+from sidecar.token.snapshot import Consumers, Grants, Issuer, Refreshing, Signer
 from sidecar.token.validator import Outcome, explain, revocation_of
 from tests.authors import STRANGER, key_set
 from tests.tokens import (
@@ -113,6 +114,31 @@ def test_a_subjects_revocation_covers_consumers_tokens_that_name_it_with_its_iss
     parties, iss = (ANY, CONSUMERS), "https://nobody.example"
     verdict = judge(of_jack(iss=iss), *parties, revoked=revoking(subject(iss=iss), among=parties))
     assert_refused(verdict, Reason.REVOKED, 'tokens of subject "alice" of consumer jack')
+
+
+@pytest.mark.parametrize(
+    ("grants", "claims"),
+    [
+        pytest.param(Grants(claims={"iss": ISSUER, "sub": "alice"}), {}, id="both from its record"),
+        pytest.param(
+            Grants(claims={"iss": ISSUER}, from_token=("sub",)),
+            {"sub": "alice"},
+            id="iss from its record, sub from the token",
+        ),
+    ],
+)
+def test_a_subjects_revocation_covers_tokens_that_have_its_iss_from_a_consumers_record(
+    grants: Grants, claims: dict[str, Any]
+) -> None:
+    """Services behind take both for tokens of this subject."""
+    strict = issuer(max_lifetime=600.0)
+    parties = (strict, consumers(replace(consumer("jack", JACK), grants=grants), required=()))
+    token = of_jack(**{"sub": "bob", **claims})
+    assert_passes(judge(token, *parties, revoked=revoking(subject(sub="bob"), among=parties)))
+    verdict = judge(token, *parties, revoked=revoking(subject(), among=parties))
+    assert_refused(verdict, Reason.REVOKED, 'tokens of subject "alice" of consumer jack')
+    # The issuer's tokens live no longer than ten minutes, and the consumer's as long as it likes.
+    assert revoked(subject(), world(*parties), NOW).expire_time is None
 
 
 @pytest.mark.parametrize(
