@@ -1,6 +1,6 @@
 """Reading claims (RFC 7519, section 4): paths, times, audiences and scopes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -101,11 +101,14 @@ def trail(claims: Mapping[str, Any], path: str) -> tuple[str, ...]:
     return ()
 
 
-def _beginnings(claims: Mapping[str, Any], path: str) -> list[str]:
+def _beginnings(claims: Mapping[str, Any], path: str) -> Iterable[str]:
     """The names of claims that the path, which is none of them, may lead into; longest first.
 
-    Goes by the names that are there: the path's beginnings may be far more.
+    Goes by the names or by the path's beginnings, whichever are fewer: either may be thousands.
     """
+    if path.count(".") < len(claims):
+        ends = (index for index in range(len(path) - 1, 0, -1) if path[index] == ".")
+        return (path[:end] for end in ends if path[:end] in claims)
     outer = [name for name in claims if name and path.startswith(name) and path[len(name)] == "."]
     return sorted(outer, key=len, reverse=True)
 

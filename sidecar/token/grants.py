@@ -16,6 +16,8 @@ from sidecar.token.words import listed, quoted
 OWN_CLAIMS: Final = ("exp", "nbf", "iat", "jti")
 """Each token states these for itself, as they grant nothing."""
 SCOPE_CLAIMS: Final = ("scope", "scp")
+MAX_DEPTH: Final = 32
+"""Levels of claims. Envoy can't read an answer with deeper ones in its metadata."""
 _NOT_GRANTED: Final = {
     **dict.fromkeys(OWN_CLAIMS, "is for each token to state; remove it"),
     "aud": "is for each token to state; list what may be in it in audiences",
@@ -63,6 +65,8 @@ def problems(grants: Grants) -> Iterator[tuple[tuple[str, ...], str]]:
             yield ("claims",), "has a claim without a name; name it or remove it"
         elif name in {"sub", "iss"} and (not isinstance(value, str) or not value):
             yield ("claims", name), "must be text that is not empty (RFC 7519, section 4.1)"
+        elif not _is_within(value, MAX_DEPTH - 1):
+            yield ("claims", name), f"is nested deeper than {MAX_DEPTH} levels; flatten it"
     for index, path in enumerate(grants.from_token):
         problem = _problem_of_path(path, grants, grants.from_token[:index])
         if problem:
@@ -111,6 +115,14 @@ def _put(claims: dict[str, Any], names: tuple[str, ...], value: Any) -> None:
         claims[name] = inner = dict(inner) if isinstance(inner, dict) else {}
         claims = inner
     claims[names[-1]] = value
+
+
+def _is_within(value: Any, depth: int) -> bool:
+    """Whether a value has at most so many levels of objects and arrays."""
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(_is_within(one, depth - 1) for one in inner)
 
 
 def _problem_of_path(path: str, grants: Grants, before: Collection[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-from sidecar.token.claims import find
+from sidecar.token.claims import find, trail
 
 NAMES = st.text(alphabet="ab.", max_size=4)
 CLAIMS = st.recursive(
@@ -53,3 +53,18 @@ def test_every_path_that_leads_somewhere_finds_what_the_definition_says(
 ) -> None:
     for path in paths_of(claims):
         assert find(claims, path) is next(values_at(claims, path), None)
+
+
+class Unlisted(dict[str, Any]):
+    """Claims whose names nobody may go through."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("went through all names")
+
+
+def test_a_token_with_many_names_costs_no_more_per_path() -> None:
+    claims = Unlisted({f"{index}": 0 for index in range(100)}, realm={"roles": [1]})
+    assert find(claims, "realm.roles") == [1]
+    assert find(claims, "realm.groups") is None
+    assert trail(claims, "realm.roles") == ("realm", "roles")
+    assert trail(claims, "realm.groups") == ()

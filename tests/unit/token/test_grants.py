@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sidecar.steady import forget_nothing
 from sidecar.token import base64url
 from sidecar.token.claims import find
-from sidecar.token.grants import OWN_CLAIMS, effective_claims, overlap, problems
+from sidecar.token.grants import MAX_DEPTH, OWN_CLAIMS, effective_claims, overlap, problems
 from sidecar.token.reason import Reason
 from sidecar.token.replay import ProofMemory
 from sidecar.token.request import Demand, Request, Verified
@@ -53,6 +53,13 @@ BOASTS: dict[str, Any] = {
     "": "nameless",
 }
 """What a consumer might like to be."""
+
+
+def nested(depth: int, kind: type) -> Any:
+    value: Any = kind()
+    for _ in range(depth - 1):
+        value = {"a": value} if kind is dict else [value]
+    return value
 
 
 def jacks(key_claim: str = "key", audiences: Any = None, **grants: Any) -> Consumers:
@@ -441,6 +448,15 @@ def test_an_explanation_says_where_each_value_comes_from() -> None:
         ),
         pytest.param({"claims": {"": 1}}, ("claims",), "without a name", id="a nameless claim"),
         *(
+            pytest.param(
+                {"claims": {"a": nested(MAX_DEPTH, kind)}},
+                ("claims", "a"),
+                "deeper than 32 levels",
+                id=f"{kind.__name__} in {kind.__name__}",
+            )
+            for kind in (dict, list)
+        ),
+        *(
             pytest.param({"from_token": (path,)}, ("claims_from_token",), words, id=f"path: {path}")
             for path, words in {
                 "exp": "counts without it",
@@ -473,6 +489,11 @@ def test_what_no_record_can_have(
 ) -> None:
     ((where, problem),) = problems(Grants(**grants))
     assert (where, words in problem) == (field, True), problem
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_a_record_may_have_claims_as_deep_as_a_token(kind: type) -> None:
+    assert not list(problems(Grants(claims={"a": nested(MAX_DEPTH - 1, kind)})))
 
 
 NAMES = st.sampled_from(["a", "b", "c", "a.b", "b.c", "a.b.c", "key", "sub", "scope", "iss"])

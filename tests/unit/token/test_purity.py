@@ -19,7 +19,7 @@ MODULES = sorted(
 )
 ALLOWED = {
     *("array", "base64", "binascii", "collections", "dataclasses", "enum", "functools", "hashlib"),
-    *("bisect", "ipaddress", "itertools", "struct"),
+    *("bisect", "ipaddress", "itertools", "string", "struct"),
     *("hmac", "json", "math", "re", "sys", "types", "typing", "urllib"),
     *("datetime", "cryptography", "jwt"),
 }
