@@ -17,7 +17,7 @@ from tests.paths.targets import ORDINARY, targets
 from tests.paths.upstreams import UPSTREAMS
 
 SEED = 15
-SAMPLE = 1000
+SAMPLE = 600
 SHOWN = 20
 
 pytestmark = [
