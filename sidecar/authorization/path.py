@@ -12,13 +12,13 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.words import quoted
 
 _PLAIN: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 """Paths that every server reads in the same way; most paths are plain."""
-_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _INCOMPLETE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DECODES: Final = re.compile(r"%(2[Ff]|5[Cc]|3[Bb]|3[Ff]|23|25|00)")
 """Encoded `/`, `\\`, `;`, `?`, `#`, `%` and NUL: some servers split or decode the path again."""
@@ -34,6 +34,8 @@ _KEPT_ENCODED: Final = re.compile(f"{_NEEDLESS.pattern}|{_RESERVED.pattern}")
 _PARAMETERS: Final = re.compile(r";[^/]*")
 _TARGET_END: Final = re.compile(r"[?#]|%(?:25)*(?:3[Ff]|23)")
 """The mark that ends a path, also if it is encoded, however often."""
+MAX_PATH_LENGTH: Final = 4096
+"""Characters of a path; longer ones take too much time to read in every way."""
 _DOTS: Final = frozenset({".", ".."})
 ASTERISK: Final = "*"
 """The target of `OPTIONS *`, which asks about the server (RFC 9112, section 3.2.4)."""
@@ -70,6 +72,8 @@ def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
     servers disagree on it in a way that no client needs.
     """
     path = target.partition("?")[0]
+    if len(path) > MAX_PATH_LENGTH:
+        raise _refused(path, f"has more than {MAX_PATH_LENGTH} characters")
     if path and _PLAIN.fullmatch(path):
         return Path(path)
     if target == ASTERISK:
@@ -86,10 +90,10 @@ def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
 def shown(target: str) -> str:
     """Return the path of a request target for messages and the log.
 
-    Without query, fragment and parameters: a token may stand in each, also if a client or a
-    proxy encoded the mark before it.
+    Only the beginning, without query, fragment and parameters: a token may stand in each, also if a
+    client or a proxy encoded the mark before it.
     """
-    return _PARAMETERS.sub(";", _TARGET_END.split(target, maxsplit=1)[0])
+    return _PARAMETERS.sub(";", _TARGET_END.split(target[:MAX_PATH_LENGTH], maxsplit=1)[0])
 
 
 def problem_of_rule_path(path: str) -> str:
@@ -140,9 +144,8 @@ def _check_characters(path: str, target: str) -> None:
 def _decode(segment: str, path: str) -> str:
     if "%" not in segment:
         return segment
-    data = _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), segment.encode("ascii"))
     try:
-        text = data.decode("utf-8")
+        text = unquote_to_bytes(segment).decode("utf-8")
     except ValueError:
         raise _refused(
             path, f"has {quoted(shown(segment))}, which is not UTF-8 once it is decoded"
