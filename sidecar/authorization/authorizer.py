@@ -190,8 +190,9 @@ def _named_rule(request: HttpRequest, rules: Rules, path: Path) -> Rule:
             f"the route names the rule {quoted(request.rule)} (context_extensions), which is not "
             f"there; authorization.rules has {listed(rules.names)}",
         )
-    if path.ambiguity:
-        raise _ambiguous(request, path.ambiguity, f"and a route chose {named.title} by it")
+    # Envoy's routes don't decode %3A or %40, and most upstreams do.
+    if mark := path.ambiguity or ("encoded characters" if path.other_readings else ""):
+        raise _ambiguous(request, mark, f"and a route chose {named.title} by it")
     return named
 
 
