@@ -39,7 +39,8 @@ def admit(
     left_out = tuple(found.keys() - headers.keys())
     names = forward.names
     removed = names.union(spellings) - headers.keys()
-    if not forward.remove_token:
+    # A token that counts as none goes no further in any case.
+    if verified and not forward.remove_token:
         return Admission(headers, tuple(sorted(removed)), left_out=left_out)
     rest = {name: value for name, value in removal.set_headers.items() if name not in removed}
     return Admission(

@@ -10,10 +10,18 @@ from sidecar.authorization.client import client_address
 from sidecar.authorization.credentials import Credential, Removal, find_credential, places, removal
 from sidecar.authorization.denial import Denial, deny
 from sidecar.authorization.http_request import HttpRequest
-from sidecar.authorization.path import Path, parse_path, shown
+from sidecar.authorization.path import ASTERISK, Path, parse_path, shown
 from sidecar.authorization.policy import Policy
 from sidecar.authorization.proof import find_proof
-from sidecar.authorization.rules import DEFAULT, Passage, Rule, Rules, is_one_host
+from sidecar.authorization.rules import (
+    DEFAULT,
+    MAX_HOST_LENGTH,
+    Passage,
+    Rule,
+    Rules,
+    bare_host,
+    is_one_host,
+)
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.request import NO_PROOF, Demand, Proof, Refusal, Request, Verdict
 from sidecar.token.words import listed, quoted
@@ -130,12 +138,8 @@ def _rule(request: HttpRequest, policy: Policy) -> tuple[Rule, Path]:
         return DEFAULT, _ANY_PATH
     _check_method(request.method)
     path = parse_path(request.target, policy.path_parameters)
-    if not is_one_host(request.host):
-        raise Refused(
-            Reason.RULE_DENIED,
-            f"no rule can be found for the host {quoted(request.host)}, which can be read in two "
-            "ways; send one Host header, of a name and at most a port",
-        )
+    _check_target(request)
+    _check_host(request.host)
     if request.rule:
         return _named_rule(request, policy.rules, path), path
     return _matching_rule(request, policy.rules, path), path
@@ -147,6 +151,30 @@ def _check_method(method: str) -> None:
             Reason.RULE_DENIED,
             f"no rule can be found for the method {quoted(method)}: a method is a token without "
             "lower-case letters, such as POST (RFC 9110, section 9.1)",
+        )
+
+
+def _check_target(request: HttpRequest) -> None:
+    if request.target == ASTERISK and request.method != "OPTIONS":
+        raise Refused(
+            Reason.RULE_DENIED,
+            f"no rule can be found for the target * with the method {quoted(request.method)}; it "
+            "is for OPTIONS alone (RFC 9112, section 3.2.4)",
+        )
+
+
+def _check_host(host: str) -> None:
+    if not is_one_host(host):
+        raise Refused(
+            Reason.RULE_DENIED,
+            f"no rule can be found for the host {quoted(host)}, which can be read in two ways; "
+            "send one Host header, of a name and at most a port",
+        )
+    if len(bare_host(host)) > MAX_HOST_LENGTH:
+        raise Refused(
+            Reason.RULE_DENIED,
+            f"no rule can be found for the host {quoted(host)}, which has more than "
+            f"{MAX_HOST_LENGTH} characters; no name in DNS is longer",
         )
 
 
@@ -162,8 +190,9 @@ def _named_rule(request: HttpRequest, rules: Rules, path: Path) -> Rule:
             f"the route names the rule {quoted(request.rule)} (context_extensions), which is not "
             f"there; authorization.rules has {listed(rules.names)}",
         )
-    if path.ambiguity:
-        raise _ambiguous(request, path.ambiguity, f"and a route chose {named.title} by it")
+    # Envoy's routes don't decode %3A or %40, and most upstreams do.
+    if mark := path.ambiguity or ("encoded characters" if path.other_readings else ""):
+        raise _ambiguous(request, mark, f"and a route chose {named.title} by it")
     return named
 
 

@@ -4,9 +4,11 @@ A request that shows two tokens is refused and not chosen from: what checks and 
 token must never see different ones.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -21,6 +23,13 @@ from sidecar.authorization.policy import (
 from sidecar.token.reason import Reason, Refused
 from sidecar.token.request import Scheme
 
+_NOT_ALPHANUMERIC: Final = re.compile(r"\A[^0-9A-Za-z]+")
+MAX_FIELDS: Final = 64
+"""Values of a header that are looked at for a token; a header with more holds none that counts."""
+MAX_COOKIES: Final = 300
+"""Browsers send 180."""
+_MAX_COUNTED: Final = 100
+"""Tokens in one place that are counted, for the message."""
 _SCHEMES: Final = {one.value[0]: one for one in (Scheme.BEARER, Scheme.DPOP)}
 """By their first letter, once it is known that it is one of them."""
 
@@ -80,11 +89,16 @@ def _tokens_at(request: HttpRequest, source: Source) -> list[str]:
     if isinstance(source, HeaderSource):
         return _header_tokens(request.values(source.name), source.prefixes)
     if isinstance(source, QuerySource):
-        return [value for name, value, _ in _parameters(request) if name == source.name]
+        found = islice(_pattern(source.name).finditer(request.query), _MAX_COUNTED)
+        return [unquote_plus(one["value"] or "") for one in found]
+    if _has_too_many_cookies(request):
+        return [""]
     return [value for name, value, _ in _cookies(request) if name == source.name]
 
 
 def _token_at(request: HttpRequest, source: Source) -> str | None:
+    if isinstance(source, CookieSource) and _has_too_many_cookies(request):
+        raise _refused(f"there are more than {MAX_COOKIES} cookies; send fewer")
     tokens = _tokens_at(request, source)
     if not tokens:
         return None
@@ -97,7 +111,9 @@ def _token_at(request: HttpRequest, source: Source) -> str | None:
 
 def _header_tokens(values: tuple[str, ...], prefixes: tuple[str, ...]) -> list[str]:
     """The tokens of a header; a proxy may have joined repeated headers with commas."""
-    fields = [one.strip() for value in values for one in value.split(",")]
+    fields = [one.strip() for value in values for one in value.split(",", MAX_FIELDS)]
+    if len(fields) > MAX_FIELDS:
+        return [""] * min(len(fields), _MAX_COUNTED)
     tokens = []
     for one in fields:
         for prefix in prefixes:
@@ -105,9 +121,14 @@ def _header_tokens(values: tuple[str, ...], prefixes: tuple[str, ...]) -> list[s
             if one[:size].lower() == prefix:
                 tokens.append(one[size:].strip())
                 break
-            if _ends_scheme(one[:size].lower(), prefix.strip()):
+            if _ends_scheme(_from_scheme_on(one)[:size].lower(), prefix.strip()):
                 tokens.append("")
     return ["", *tokens] if len(tokens) == 1 and len(fields) > 1 else tokens
+
+
+def _from_scheme_on(text: str) -> str:
+    """Return the text without what some upstreams leave out before a scheme, such as bytes A0."""
+    return text if text[:1].isalnum() else _NOT_ALPHANUMERIC.sub("", text, count=1)
 
 
 def _ends_scheme(text: str, scheme: str) -> bool:
@@ -127,10 +148,24 @@ def _scheme(request: HttpRequest, found: Mapping[Source, str]) -> Scheme:
     return _SCHEMES[request.values("authorization")[0].lstrip()[:1].lower()]
 
 
-def _parameters(request: HttpRequest) -> list[tuple[str, str, str]]:
-    """Name, value and the name as it is written of every parameter of the query."""
-    pairs = (pair.partition("=") for pair in request.query.split("&") if pair)
-    return [(unquote_plus(name), unquote_plus(value), name) for name, _, value in pairs]
+@lru_cache(64)
+def _pattern(name: str) -> re.Pattern[str]:
+    """Return what finds a parameter in a query, however its name is written, in linear time."""
+    written = "".join(_spellings(one) for one in name)
+    return re.compile(rf"(?:\A|&)(?P<written>{written})(?:=(?P<value>[^&]*))?(?=&|\Z)")
+
+
+def _spellings(character: str) -> str:
+    """Return a regular expression for a character of a query, encoded or not."""
+    encoded = "".join(f"%(?i:{byte:02x})" for byte in character.encode())
+    if character == " ":
+        return rf"(?:\+|{encoded})"
+    return encoded if character in "&=+" else f"(?:{re.escape(character)}|{encoded})"
+
+
+def _has_too_many_cookies(request: HttpRequest) -> bool:
+    values = request.values("cookie")
+    return len(values) + sum(value.count(";") for value in values) > MAX_COOKIES
 
 
 def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
@@ -154,7 +189,8 @@ def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     cookies = {one.name for one in found if isinstance(one, CookieSource)}
     if not cookies:
         return Removal(headers, parameters) if parameters else _of_headers(headers)
-    rest = "; ".join(text for name, _, text in _cookies(request) if name not in cookies and text)
+    kept = [] if _has_too_many_cookies(request) else _cookies(request)
+    rest = "; ".join(text for name, _, text in kept if name not in cookies and text)
     if rest:
         return Removal(headers, parameters, {"cookie": rest})
     return Removal((*headers, "cookie"), parameters)
@@ -168,9 +204,8 @@ def _of_headers(names: tuple[str, ...]) -> Removal:
 
 def _written(request: HttpRequest, names: Collection[str]) -> tuple[str, ...]:
     """The parameters of these names, as the query has them."""
-    if not names:
-        return ()
-    return tuple(dict.fromkeys(text for name, _, text in _parameters(request) if name in names))
+    found = (one for name in names for one in _pattern(name).finditer(request.query))
+    return tuple(dict.fromkeys(one["written"] for one in found))
 
 
 def _place(source: Source) -> str:

@@ -121,7 +121,7 @@ def ensure_changeable(request: HttpRequest, policy: Policy) -> None:
             f"a header was sent that upstreams may take for {folded(spellings[0])}, as its name "
             "differs only in punctuation, and the proxy can't be told to remove it; remove it there"
         )
-    for name in sorted(_resendable(policy)):
+    for name in sorted(policy.token_headers):
         if any("\ufffd" in value for value in request.values(name)):
             raise Undescribed(f"header {name} is not in UTF-8, so it can't be sent on; remove it")
 
@@ -134,17 +134,12 @@ def for_upstream(admission: Admission, request: HttpRequest, policy: Policy) -> 
     """
     removed = frozenset(admission.remove_headers)
     headers = dict(admission.set_headers)
-    for name in sorted(_resendable(policy) - removed - headers.keys()):
+    for name in sorted(policy.token_headers - removed - headers.keys()):
         if request.values(name):
             headers[name] = ("; " if name == "cookie" else ", ").join(request.values(name))
     if request.target.startswith("/"):
         headers[TARGET_HEADER] = _without(admission.remove_query_parameters, request.target)
     return headers
-
-
-def _resendable(policy: Policy) -> frozenset[str]:
-    """The headers that the proxy takes from the answer, whether or not a token was in them."""
-    return policy.token_headers if policy.forward.remove_token else frozenset()
 
 
 def _without(parameters: tuple[str, ...], target: str) -> str:

@@ -37,9 +37,9 @@ _PARAMETERS_OF_DOTS: Final = re.compile(r"/(\.\.?;)")
 _ENCODED_DOTS: Final = re.compile(r"/((?:\.|%2[Ee]){1,2})(?=/|\Z)")
 _TARGET_END: Final = re.compile(r"[?#]|%(?:25)*(?:3[Ff]|23)")
 """The mark that ends a path, also if it is encoded, however often."""
+MAX_PATH_LENGTH: Final = 4096
+"""Characters of a path; longer ones take too much time to read in every way."""
 _DOTS: Final = frozenset({".", ".."})
-MAX_UNUSUAL: Final = 4096
-"""Characters of a path that is not plain: finding its readings takes time in proportion."""
 _MAX_QUOTED: Final = 200
 """Characters of a path that is refused that are looked at for the message."""
 ASTERISK: Final = "*"
@@ -77,6 +77,10 @@ def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
     servers disagree on it in a way that no client needs.
     """
     path = target.partition("?")[0]
+    if len(path) > MAX_PATH_LENGTH:
+        raise _refused(
+            path, f"has more than {MAX_PATH_LENGTH} characters; send the rest in the query or body"
+        )
     if path and _PLAIN.fullmatch(path):
         return Path(path)
     if target == ASTERISK:
@@ -90,10 +94,10 @@ def parse_path(target: str, parameters: Parameters = Parameters.REFUSE) -> Path:
 def shown(target: str) -> str:
     """Return the path of a request target for messages and the log.
 
-    Without query, fragment and parameters: a token may stand in each, also if a client or a
-    proxy encoded the mark before it.
+    Only the beginning, without query, fragment and parameters: a token may stand in each, also if a
+    client or a proxy encoded the mark before it.
     """
-    return _PARAMETERS.sub(";", _TARGET_END.split(target, maxsplit=1)[0])
+    return _PARAMETERS.sub(";", _TARGET_END.split(target[:MAX_PATH_LENGTH], maxsplit=1)[0])
 
 
 def problem_of_rule_path(path: str) -> str:
@@ -127,12 +131,6 @@ def problem_of_rule_path(path: str) -> str:
 def _check_characters(path: str, target: str) -> None:
     if not path.startswith("/"):
         raise _refused(target, "does not begin with a slash")
-    if len(path) > MAX_UNUSUAL:
-        raise _refused(
-            path,
-            f"has {len(path)} characters, and at most {MAX_UNUSUAL} if one of them is encoded or "
-            "has a meaning of its own; send the rest in the query or the body",
-        )
     if "#" in path:
         raise _refused(path, "has a fragment (#), which no client sends")
     if unusable := _UNUSABLE.search(path):

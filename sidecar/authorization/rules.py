@@ -144,8 +144,8 @@ def fold(path: str) -> str:
     return path.casefold().rstrip("/") or "/"
 
 
-_LONGEST_HOST: Final = 253
-"""Characters of a name in DNS."""
+MAX_HOST_LENGTH: Final = 253
+"""Characters of a name in DNS; requests for longer ones are refused, so no rule misses one."""
 NO_RULE: Final = 1 << 62
 """A place behind every rule."""
 
@@ -328,7 +328,7 @@ def _candidates(host: str) -> Iterator[str]:
     """The host as rules name it, and everything else that stands for it."""
     yield ""
     name = bare_host(host)
-    if len(name) > _LONGEST_HOST:
+    if len(name) > MAX_HOST_LENGTH:
         return
     yield name
     while "." in name:

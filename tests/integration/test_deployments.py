@@ -1,11 +1,12 @@
 """The ready-made configurations in deploy/, started for real where the proxy can be had."""
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -479,6 +480,54 @@ async def test_caddy_sends_on_the_target_that_it_asked_about(tmp_path: Path) -> 
             assert question.headers.getall("x-forwarded-method") == [seen.method]
             assert question.headers.getall("x-forwarded-host") == [seen.headers["host"]] == [host]
             assert "mallory" not in seen.target
+
+
+@pytest.mark.skipif(not caddy_is_new(), reason="needs Caddy 2.11.2, as above")
+@pytest.mark.parametrize(
+    ("upgrades", "passed_on"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param(["websocket"], ["websocket"], id="a WebSocket"),
+        pytest.param(["h2c"], [], id="requests in a tunnel"),
+        pytest.param(["h2c", "websocket"], ["websocket"], id="such before a WebSocket"),
+        pytest.param(["h2c, websocket"], [], id="such in one header with a WebSocket"),
+    ],
+)
+async def test_behind_caddy_a_connection_changes_nothing_that_was_decided(
+    upgrades: list[str], passed_on: list[str], tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        port, arrived = await stack.enter_async_context(upstream())
+        check = await stack.enter_async_context(answering("x-jwt-roles: limited"))
+        changes = {
+            "127.0.0.1:9192 {": f"127.0.0.1:{check} {{",
+            "127.0.0.1:8080": f"127.0.0.1:{port}",
+        }
+        site = replaced((DEPLOY / "caddy/Caddyfile").read_text(), changes)
+        url = await stack.enter_async_context(caddy(tmp_path, site))
+        arrived.clear()
+        headers = [("connection", "upgrade, http2-settings, x-jwt-roles"), ("http2-settings", "")]
+        await send(url, asking("/a", "", headers + [("upgrade", one) for one in upgrades]))
+        (seen,) = arrived
+        assert seen.headers.getall("upgrade", []) == passed_on
+        assert seen.headers.getall("x-jwt-roles", []) == ["limited"]
+
+
+@asynccontextmanager
+async def answering(header: str) -> AsyncIterator[int]:
+    """A check that says yes, with one header for the upstream; gives its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            answer = (
+                f"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n{header}\r\n\r\n"
+            )
+            writer.write(answer.encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
 
 
 def shown(seen: Arrived) -> dict[str, str]:

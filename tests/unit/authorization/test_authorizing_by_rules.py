@@ -149,10 +149,14 @@ async def test_who_passes_without_a_token_is_nobody_upstream() -> None:
     assert (answer.verdict, answer.rule) == (None, "health")
 
 
-async def test_an_optional_token_that_counts_as_none_is_not_seen_upstream() -> None:
-    answer = await answered(
-        "/static/a?t=x&u=1", EXPIRED, {**WITH_TOKEN, "cookie": ("s=1; other=2",)}
-    )
+@pytest.mark.parametrize("remove_token", [True, False])
+async def test_an_optional_token_that_counts_as_none_is_not_seen_upstream(
+    remove_token: bool,
+) -> None:
+    headers = {**WITH_TOKEN, "cookie": ("s=1; other=2",)}
+    policy = replace(POLICY, forward=replace(POLICY.forward, remove_token=remove_token))
+    request = HttpRequest("GET", "h", "/static/a?t=x&u=1", headers)
+    answer = await authorize(request, policy, Judge(EXPIRED).decide)
     assert answer.outcome == Admission(
         {"cookie": "other=2"}, ("authorization", "x-subject"), ("t",)
     )
@@ -268,12 +272,14 @@ async def test_a_condition_on_the_path_needs_a_path_of_one_reading() -> None:
     assert isinstance((await guarded(target="/own/%40")).outcome, Admission)
 
 
-@pytest.mark.parametrize("target", ["/admin;x/a", "//admin", "/a/../b", "/shop;x", "/%61"])
+@pytest.mark.parametrize(
+    "target", ["/admin;x/a", "//admin", "/a/../b", "/shop;x", "/%61", "/users%3Apurge", "/a%40b"]
+)
 async def test_a_route_that_names_a_rule_chose_by_a_path_of_one_reading(target: str) -> None:
     assert "a route chose rule admin by it" in why_denied(
         await guarded(target=target, rule="admin")
     )
-    assert isinstance((await guarded(target="/a%40b", rule="admin")).outcome, Admission)
+    assert isinstance((await guarded(target="/a%C3%A9b", rule="admin")).outcome, Admission)
 
 
 @pytest.mark.parametrize(
@@ -351,14 +357,38 @@ async def test_a_rule_that_is_not_there_lets_nobody_pass(policy: Policy) -> None
         pytest.param("h:80@evil.example", id="a user with a password"),
         pytest.param("h /", id="a space"),
         pytest.param("[::1]h", id="a name after an address"),
+        pytest.param("a." * 126 + "hh.", id="more characters than a name has"),
+        pytest.param("a." * 126 + "hh.:80", id="so many before a port"),
     ],
 )
-async def test_a_host_that_can_be_read_in_two_ways_lets_nobody_pass(host: str) -> None:
+async def test_a_host_that_no_rule_can_be_found_for_lets_nobody_pass(host: str) -> None:
     judge = Judge(verified())
     request = HttpRequest("GET", host, "/healthz", {})
     answer = await authorize(request, POLICY, judge.decide)
     assert isinstance(answer.verdict, Refusal)
     assert answer.verdict.reason is Reason.RULE_DENIED
+
+
+@pytest.mark.parametrize("host", ["a." * 120 + "admin.example", "a." * 121 + "admin.example"])
+async def test_no_host_is_too_long_for_its_rule(host: str) -> None:
+    rules = Rules([(Match(hosts=("*.admin.example",)), Rule("rule admin", "", Passage.NONE))])
+    request = HttpRequest("GET", host, "/a", WITH_TOKEN)
+    answer = await authorize(request, replace(POLICY, rules=rules), Judge(verified()).decide)
+    assert isinstance(answer.outcome, Denial)
+
+
+@pytest.mark.parametrize(
+    ("method", "passes"),
+    [
+        pytest.param("OPTIONS", True, id="what asks about the server"),
+        pytest.param("GET", False, id="a method that some servers answer as for a path"),
+        pytest.param("POST", False, id="one that changes something"),
+    ],
+)
+async def test_an_asterisk_is_a_target_for_options_alone(method: str, passes: bool) -> None:
+    request = HttpRequest(method, "h", "*", WITH_TOKEN)
+    answer = await authorize(request, POLICY, Judge(verified()).decide)
+    assert isinstance(answer.outcome, Admission) is passes
 
 
 async def test_a_parameter_that_is_there_often_is_taken_out_by_its_name_once() -> None:

@@ -84,6 +84,27 @@ def test_absent(asked: HttpRequest) -> None:
         pytest.param(bearer("Bearer  "), "header authorization holds no token", id="only spaces"),
         pytest.param(bearer("Bearer\ta"), "header authorization holds no token", id="a tab"),
         pytest.param(bearer("Bearer\xa0a"), "header authorization holds no token", id="U+00A0"),
+        pytest.param(
+            bearer("\ufffdBearer a"),
+            "header authorization holds no token",
+            id="no UTF-8 before the scheme, which some upstreams leave out",
+        ),
+        pytest.param(
+            bearer("!Bearer a"),
+            "header authorization holds no token",
+            id="the same, as Envoy says",
+        ),
+        pytest.param(bearer('"Bearer a"'), "header authorization holds no token", id="quotes"),
+        pytest.param(
+            cookies("session=a" + "; b=c" * 300),
+            "there are more than 300 cookies; send fewer",
+            id="more cookies than any browser sends",
+        ),
+        pytest.param(
+            bearer("Bearer a" + "," * 64),
+            "header authorization is there 65 times; send one token",
+            id="many fields",
+        ),
         pytest.param(bearer("DPoP\ufffda"), "header authorization holds no token", id="no UTF-8"),
         pytest.param(
             bearer("Bearer!a"), "header authorization holds no token", id="no UTF-8, as Envoy says"

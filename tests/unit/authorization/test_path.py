@@ -29,7 +29,7 @@ from sidecar.token.reason import Reason, Refused
         pytest.param("/a%22%3C%7B%7C", '/a"<{|', id="what must be encoded"),
         pytest.param("/A", "/A", id="case is kept"),
         pytest.param("/a@b:c,d+e=f!g$h&i'j(k)*", "/a@b:c,d+e=f!g$h&i'j(k)*", id="other characters"),
-        pytest.param("/" + "a" * 50_000, "/" + "a" * 50_000, id="a long path"),
+        pytest.param("/" + "a" * 4095, "/" + "a" * 4095, id="a long path"),
         pytest.param("/" + "%C3%A9" * 600, "/" + "é" * 600, id="600 letters beyond ASCII"),
         pytest.param("*", "*", id="the server itself"),
     ],
@@ -146,7 +146,7 @@ def test_no_client_needs_dot_segments_in_disguise(
         pytest.param("/a%c2%85b", "control character", id="a line break beyond ASCII"),
         pytest.param("/a%20", "has %20 at the end", id="a space at the end"),
         pytest.param("/a%20/b", "has %20 at the end", id="a space at the end of a segment"),
-        pytest.param("/" + "%61" * 1400, "has 4201 characters", id="too long to be read twice"),
+        pytest.param("/" + "%61" * 1400, "has more than 4096 characters", id="too long"),
         pytest.param("/a#b", "fragment", id="a fragment"),
     ],
 )
