@@ -7,7 +7,7 @@ ends an evaluation after 10,000 steps of loops, nesting after 32 levels, and its
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote_plus
@@ -137,13 +137,34 @@ def _headers(request: HttpRequest) -> dict[str, str]:
 
 
 def _query(query: str) -> dict[str, Any]:
-    """Name to value, decoded; to all values where a name is there more than once."""
-    found: dict[str, list[str]] = {}
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if pair:
-            found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
+    """Name to value, decoded; to all values where a name is there more than once.
+
+    Other spellings of a name count as that name, as they may to the upstream: PHP and Express read
+    `user[]` as `user`, PHP ` user`, .NET `User`, and some take `;` for `&`.
+    """
+    by_form: dict[str, list[str]] = {}
+    forms: dict[str, str] = {}
+    for name, value in _parameters(query):
+        plain = name.partition("\0")[0].partition("[")[0].strip()
+        by_form.setdefault(_query_form(plain), []).append(value)
+        forms[plain] = _query_form(plain)
+        if plain != name:
+            by_form.setdefault(name, []).append(value)
+            forms[name] = name
+    found = {name: by_form[form] for name, form in forms.items()}
     return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def _parameters(query: str) -> Iterator[tuple[str, str]]:
+    for pair in query.split("&"):
+        for text in (pair, *pair.split(";")[1:]) if ";" in pair else (pair,):
+            name, _, value = text.partition("=")
+            if text:
+                yield unquote_plus(name), unquote_plus(value)
+
+
+def _query_form(name: str) -> str:
+    return name.replace(".", "_").replace(" ", "_").casefold()
 
 
 def _consumer(consumer: Consumer | None) -> dict[str, Any] | None:

@@ -153,3 +153,33 @@ def test_only_what_is_named_is_made() -> None:
 
     request = Untouched("GET", "h", "/?a=b")
     assert why_not('claims.sub == "alice"', request=request) == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "is_met"),
+    [
+        pytest.param("user=alice", True, id="once"),
+        pytest.param("user=alice&user=bob", False, id="twice"),
+        pytest.param("user[]=bob&user=alice", False, id="an array to PHP and Express"),
+        pytest.param("user=alice&%75ser%5B0%5D=bob", False, id="an element, encoded"),
+        pytest.param("%20user=bob&user=alice", False, id="a space before it, to PHP"),
+        pytest.param("user=alice&user%00x=bob", False, id="NUL behind it, to PHP"),
+        pytest.param("User=bob&user=alice", False, id="another case, to .NET"),
+        pytest.param("x=1;user=bob&user=alice", False, id="behind a semicolon"),
+        pytest.param("user=alice&filter[a]=1&filter[b]=2&x=1;y", True, id="others"),
+        pytest.param("user=alice&users=bob&%C3%A9=1&%C3%A0=2", True, id="other names"),
+    ],
+)
+def test_a_parameter_has_the_values_of_all_its_spellings(query: str, is_met: bool) -> None:
+    condition = Expression.compiled(
+        'request.query.user == "alice" && (!has(request.query.filter) || '
+        'request.query["filter[a]"] == "1")'
+    )
+    request = HttpRequest("GET", "h", f"/?{query}")
+    assert (condition.about(request, "/", "").why_not({}, {}, None) == "") is is_met
+
+
+def test_an_array_is_there_under_its_plain_name_too() -> None:
+    condition = Expression.compiled("!has(request.query.user)")
+    bound = condition.about(HttpRequest("GET", "h", "/?user[]=bob"), "/", "")
+    assert bound.why_not({}, {}, None) != ""
