@@ -90,10 +90,15 @@ def _tokens_at(request: HttpRequest, source: Source) -> list[str]:
         return _header_tokens(request.values(source.name), source.prefixes)
     if isinstance(source, QuerySource):
         found = islice(_pattern(source.name).finditer(request.query), _MAX_COUNTED)
-        return [unquote_plus(one["value"] or "") for one in found]
+        # Some upstreams take ";" for "&", but no proxy could remove such a token.
+        return ["" if one[0][:1] == ";" else unquote_plus(one["value"] or "") for one in found]
     if _has_too_many_cookies(request):
         return [""]
-    return [value for name, value, _ in _cookies(request) if name == source.name]
+    return [
+        value if name == source.name else ""
+        for name, value, text in _cookies(request)
+        if name == source.name or _has_behind_comma(source.name, text)
+    ]
 
 
 def _token_at(request: HttpRequest, source: Source) -> str | None:
@@ -152,7 +157,7 @@ def _scheme(request: HttpRequest, found: Mapping[Source, str]) -> Scheme:
 def _pattern(name: str) -> re.Pattern[str]:
     """Return what finds a parameter in a query, however its name is written, in linear time."""
     written = "".join(_spellings(one) for one in name)
-    return re.compile(rf"(?:\A|&)(?P<written>{written})(?:=(?P<value>[^&]*))?(?=&|\Z)")
+    return re.compile(rf"(?:\A|[&;])(?P<written>{written})(?:=(?P<value>[^&]*))?(?=&|\Z)")
 
 
 def _spellings(character: str) -> str:
@@ -181,6 +186,20 @@ def _cookies(request: HttpRequest) -> list[tuple[str, str, str]]:
     return cookies
 
 
+def _has_behind_comma(name: str, text: str) -> bool:
+    """Tell if a cookie of this name may stand in what looks like another one.
+
+    Envoy joins repeated headers with commas, unless `encode_raw_headers` is set; and some servers
+    split cookies at commas.
+    """
+    return "," in text and _behind_comma(name).search(text) is not None
+
+
+@lru_cache(64)
+def _behind_comma(name: str) -> re.Pattern[str]:
+    return re.compile(rf",[ \t]*{re.escape(name)}[ \t]*(?:[=,]|\Z)")
+
+
 def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     headers = tuple([one.name for one in found if isinstance(one, HeaderSource)])
     if PROOF_HEADER in request.headers:
@@ -190,7 +209,11 @@ def _removal(request: HttpRequest, found: Collection[Source]) -> Removal:
     if not cookies:
         return Removal(headers, parameters) if parameters else _of_headers(headers)
     kept = [] if _has_too_many_cookies(request) else _cookies(request)
-    rest = "; ".join(text for name, _, text in kept if name not in cookies and text)
+    rest = "; ".join(
+        text
+        for name, _, text in kept
+        if text and not any(one == name or _has_behind_comma(one, text) for one in cookies)
+    )
     if rest:
         return Removal(headers, parameters, {"cookie": rest})
     return Removal((*headers, "cookie"), parameters)
@@ -205,7 +228,7 @@ def _of_headers(names: tuple[str, ...]) -> Removal:
 def _written(request: HttpRequest, names: Collection[str]) -> tuple[str, ...]:
     """The parameters of these names, as the query has them."""
     found = (one for name in names for one in _pattern(name).finditer(request.query))
-    return tuple(dict.fromkeys(one["written"] for one in found))
+    return tuple(dict.fromkeys(one["written"] for one in found if one[0][:1] != ";"))
 
 
 def _place(source: Source) -> str:

@@ -101,6 +101,21 @@ def test_absent(asked: HttpRequest) -> None:
             id="more cookies than any browser sends",
         ),
         pytest.param(
+            cookies("a=b,session=x"),
+            "cookie session holds no token",
+            id="a cookie in a second header, which Envoy has joined",
+        ),
+        pytest.param(
+            cookies("a=b,session=x; session=y"),
+            "cookie session is there 2 times; send one token",
+            id="the same with another token",
+        ),
+        pytest.param(
+            request(target="/?a=1;access_token=x"),
+            "query parameter access_token holds no token",
+            id="behind a semicolon, where some upstreams find it",
+        ),
+        pytest.param(
             bearer("Bearer a" + "," * 64),
             "header authorization is there 65 times; send one token",
             id="many fields",
