@@ -21,7 +21,7 @@ from sidecar.authorization.policy import Policy
 from sidecar.engine import FAILED, Engine
 
 _NO_QUESTION: Final = "the request can't be checked as the proxy describes it"
-"""What is wrong may be the proxy's configuration, which is not for every client to know."""
+"""Sent if `denied.details` hides the problem: it may lie in the proxy's configuration."""
 _NO_STORE: Final = {"cache-control": "no-store"}
 
 log = logging.getLogger(__name__)

@@ -37,7 +37,7 @@ class Denial:
 
 
 class Details(Enum):
-    """How much a client is told about why its request may not pass."""
+    """How much a denial tells the client about its cause."""
 
     FULL = "full"
     """The reason and the whole message, which names issuers, rules and values of claims."""

@@ -1,4 +1,4 @@
-"""One sentence for each reason, for clients who may not know what is configured.
+"""General sentences for each reason, for clients that must not learn the configuration.
 
 None of them depends on the token, on the request or on the configuration.
 """

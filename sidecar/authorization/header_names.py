@@ -13,12 +13,12 @@ from typing import Final
 from sidecar.token.reason import Reason, Refused
 
 MAX_SPELLINGS: Final = 32
-"""Other spellings in one request that a proxy is told to remove; more are refused."""
+"""Limit of other spellings that are removed from one request; a request with more is refused."""
 _ALPHANUMERIC: Final = (string.ascii_letters + string.digits).encode()
 _PLAIN: Final = _ALPHANUMERIC + b"-:"
 """Nearly all names have nothing else; Envoy's pseudo-headers, such as `:path`, begin with `:`."""
 _TOKEN: Final = _PLAIN + b"!#$%&'*+.^_`|~"
-"""What a name may have (RFC 9110, section 5.6.2)."""
+"""Characters that a header name may have (RFC 9110, section 5.6.2)."""
 _SEPARATOR: Final = "\n"
 _FOLDED: Final = bytes(
     byte if byte in _ALPHANUMERIC or byte == ord(_SEPARATOR) else ord("-") for byte in range(256)

@@ -1,4 +1,4 @@
-"""The path of a request, and every way in which a server could read it.
+"""Parse the path of a request into every reading that a server could have of it.
 
 Clients get around rules with paths that a proxy, the sidecar and an upstream read differently.
 Specifications and servers differ on dot segments, empty segments, parameters (`;`) and

@@ -1,4 +1,4 @@
-"""What counts of what a consumer's token says.
+"""Compute the claims of a consumer's token that count.
 
 A consumer signs its own claims, so by itself none of them grants anything. Its record says what
 they may: it grants scopes and claims, and names those that the token may state. All that trusts
@@ -34,7 +34,7 @@ _NOT_STATED: Final = {
 def effective_claims(
     claims: Mapping[str, Any], consumer: Consumer, rules: ClaimRules, key_claim: str
 ) -> Mapping[str, Any]:
-    """The claims that count of a token of this consumer, for whose tokens these rules hold.
+    """Return the claims that count of a token of this consumer, to which these rules apply.
 
     If the record and the token both state a claim, that of the record counts. There is no `iss`
     unless the record grants one: nobody may take the token for that of an issuer.
@@ -57,7 +57,7 @@ def effective_claims(
 
 
 def problems(grants: Grants) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What a record may not grant or allow: in which field, and why, without a subject."""
+    """Yield what a record may not grant or allow: the field, and why, without a subject."""
     for name, value in grants.claims.items():
         if name in _NOT_GRANTED:
             yield ("claims", name), _NOT_GRANTED[name]
@@ -74,12 +74,12 @@ def problems(grants: Grants) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def overlap(path: str, other: str) -> bool:
-    """Whether one of two dotted paths leads to the other claim or into it."""
+    """Tell if one of two dotted paths leads to the other claim or into it."""
     return path == other or path.startswith(f"{other}.") or other.startswith(f"{path}.")
 
 
 def described(claims: Mapping[str, Any], consumer: Consumer, effective: Mapping[str, Any]) -> str:
-    """Where each effective claim comes from, and which claims of the token count for nothing."""
+    """Describe where each effective claim comes from, and which claims count for nothing."""
     grants = consumer.grants
     granted = [name for name in effective if name in grants.claims]
     if grants.scopes and "scope" in effective:
@@ -101,7 +101,7 @@ def _stated(
 
 
 def _scopes(claims: Mapping[str, Any], grants: Grants, names: Collection[str]) -> tuple[str, ...]:
-    """Those of the record; if the token states scopes, those of them that it states too."""
+    """Return the scopes of the record; if the token states scopes, only those it states too."""
     stated = frozenset(scopes_of(claims, tuple(names)))
     if all(find(claims, name) is None for name in names):
         return grants.scopes

@@ -1,4 +1,4 @@
-"""What counts of the claims of a verified token: whoever signs for themselves grants nothing."""
+"""Find the claims of a verified token that count: whoever signs their own grants nothing."""
 
 from sidecar.token.attempt import Attempt, Check
 from sidecar.token.grants import described, effective_claims
@@ -20,7 +20,7 @@ def _grants(attempt: Attempt) -> str:
 
 
 def scope_remedy(attempt: Attempt) -> str:
-    """What a consumer's token lacks a scope for, and what helps; empty for an issuer's."""
+    """Return why a consumer's token lacks a scope, and the remedy; empty for an issuer's."""
     consumer = attempt.consumer
     if consumer is None:
         return ""
@@ -38,7 +38,7 @@ def scope_remedy(attempt: Attempt) -> str:
 
 
 def claim_remedy(attempt: Attempt) -> str:
-    """Why a claim of a consumer's token may not count, and what helps; empty for an issuer's."""
+    """Return why a consumer's claim may not count, and the remedy; empty for an issuer's."""
     if attempt.consumer is None:
         return ""
     return (
@@ -48,7 +48,7 @@ def claim_remedy(attempt: Attempt) -> str:
 
 
 def audience_remedy(attempt: Attempt) -> str:
-    """The same for an audience that the caller or a rule requires."""
+    """Return the same for an audience that the caller or a rule requires."""
     request = attempt.request
     required = request.audiences or (request.demand and request.demand.audiences)
     if attempt.consumer is None or not required:
